@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * core/lacp.h - the LACP machines of one port: receive, periodic, selection, mux (IEEE 802.1AX-2020 6.4).
+ *
+ * One port is one leg. The pair looks like one system to the host: system id, key and port number come from
+ * the configuration, the other leaf's ports are never seen here. Whether the leg may attach at all is decided
+ * outside (core/mclag.h) and told by lacp_open(): while closed, every PDU that leaves has synchronization,
+ * collecting and distributing cleared.
+ *
+ * The leg must be able to carry data before synchronization is announced, because partners (Open vSwitch,
+ * Linux bonding) start to send on seeing it: so lacp_ready() says "would attach now", the owner opens the
+ * dataplane, then calls lacp_open(true).
+ */
+#ifndef CORE_LACP_H
+#define CORE_LACP_H
+
+#include "core/step.h"
+
+/* IEEE 802.1AX-2020 6.4.4, in milliseconds. */
+#define LACP_FAST_PERIODIC_MS  1000
+#define LACP_SLOW_PERIODIC_MS  30000
+#define LACP_SHORT_TIMEOUT_MS  3000
+#define LACP_LONG_TIMEOUT_MS   90000
+#define LACP_TX_PER_FAST_PERIOD 3 /* 6.4.16: at most so many PDUs in one fast periodic time */
+
+#define LACP_RECEIVE_STATES(X)                                                                               \
+	X(LACP_RX_PORT_DISABLED, "port_disabled", "no carrier")                                              \
+	X(LACP_RX_EXPIRED, "expired", "the partner was lost, or never seen; short timeout runs")             \
+	X(LACP_RX_DEFAULTED, "defaulted", "no partner")                                                      \
+	X(LACP_RX_CURRENT, "current", "PDUs arrive in time")
+TYPES_DECLARE(lacp_rx, LACP_RECEIVE_STATES, LACP_RX_COUNT)
+
+#define LACP_MUX_STATES(X)                                                                                   \
+	X(LACP_MUX_DETACHED, "detached", "not selected")                                                     \
+	X(LACP_MUX_WAITING, "waiting", "selected; the leg is not open yet")                                  \
+	X(LACP_MUX_ATTACHED, "attached", "in sync, the partner is not")                                      \
+	X(LACP_MUX_COLLECTING, "collecting", "both in sync")                                                 \
+	X(LACP_MUX_DISTRIBUTING, "distributing", "the partner collects")
+TYPES_DECLARE(lacp_mux, LACP_MUX_STATES, LACP_MUX_COUNT)
+
+struct lacp_config {
+	uint16_t mclag;
+	struct mac system;
+	uint16_t system_priority;
+	uint16_t key;
+	uint16_t port_priority;
+	uint16_t port; /* from this node's half of the number space */
+	bool active;   /* else passive: speaks when spoken to */
+	bool fast;     /* ask the partner for short timeout */
+};
+
+struct lacp_counters {
+	uint64_t received, sent;
+	uint64_t own;       /* our own PDU came back: a loop or a self-cabled port; ignored */
+	uint64_t held_back; /* transmissions delayed by the rate limit */
+};
+
+struct lacp {
+	struct lacp_config config;
+	bool carrier;
+	bool open;
+	enum lacp_rx rx;
+	enum lacp_mux mux;
+	struct lacp_info actor;   /* what our PDUs say of us */
+	struct lacp_info partner; /* what we know of the partner */
+	struct msec current_while; /* receive machine's timer */
+	struct msec periodic;      /* next periodic PDU, MSEC_NEVER = none */
+	bool ntt;                  /* need to transmit (6.4.7) */
+	struct msec tx_times[LACP_TX_PER_FAST_PERIOD]; /* when the last PDUs left, for the rate limit */
+	struct lacp_counters counters;
+};
+
+void lacp_init(struct lacp *l, const struct lacp_config *config);
+/* Takes up a conversation that a former run of the daemon held: the partner's view as last known, and whether the
+ * leg carried data. The partner must speak again within its timeout, counted from now. Carrier is assumed up. */
+void lacp_resume(struct lacp *l, struct step *s, const struct lacp_info *partner, uint8_t actor_state);
+void lacp_carrier(struct lacp *l, struct step *s, bool up);
+void lacp_receive(struct lacp *l, struct step *s, const struct lacpdu *pdu);
+/* true: the dataplane carries data, synchronization may be announced. false: out of sync at once. */
+void lacp_open(struct lacp *l, struct step *s, bool open);
+/* Another system id (only for on-split: arbitrate). Starts the conversation anew; sends at once. */
+void lacp_set_system(struct lacp *l, struct step *s, struct mac system);
+void lacp_timer(struct lacp *l, struct step *s);
+struct msec lacp_deadline(const struct lacp *l);
+
+/* The partner is there, current, wants to aggregate: everything but lacp_open(true). Stays true while open. */
+bool lacp_ready(const struct lacp *l);
+/* The partner neither collects nor distributes nor is in sync with us any more, or is not there. */
+bool lacp_partner_left(const struct lacp *l);
+
+#endif
