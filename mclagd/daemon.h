@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * daemon.h - the shell around the core: owns the event loop, the domain and all rooms, and carries events in
+ * and actions out. Every callback builds an event, steps the domain, performs the actions in order, and arms
+ * the one timer. It decides nothing.
+ */
+#ifndef MCLAGD_DAEMON_H
+#define MCLAGD_DAEMON_H
+
+#include "core/domain.h"
+#include "mclagd/config.h"
+#include "mclagd/ring.h"
+#include "peerlink/keepalive.h"
+#include "peerlink/peerlink.h"
+
+struct event_base;
+struct daemon;
+
+/* Builds everything in the order of the list in daemon.c, and on failure takes it down in the reverse order.
+ * config is borrowed. 0, or -errno with the reason in why. */
+int daemon_create(struct daemon **d, struct event_base *base, const struct config *config, char *why, size_t size);
+void daemon_destroy(struct daemon *d);
+/* Says goodbye on every path (REASON_RESTART or REASON_SHUTDOWN), waits until it has left, then ends the loop. */
+void daemon_stop(struct daemon *d, enum reason reason);
+
+/* For the control socket: read-only. */
+const struct domain *daemon_domain(const struct daemon *d);
+const struct config *daemon_config(const struct daemon *d);
+const struct ring *daemon_ring(const struct daemon *d);
+const struct peerlink *daemon_peerlink(const struct daemon *d);
+const struct keepalive *daemon_keepalive(const struct daemon *d);
+struct msec daemon_now(const struct daemon *d);
+struct msec daemon_started(const struct daemon *d);
+
+#endif
