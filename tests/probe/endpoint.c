@@ -205,8 +205,10 @@ static int raw_socket(struct endpoint *endpoint, const char *iface, uint16_t por
 	snprintf(address.ifr_name, sizeof(address.ifr_name), "%s", iface);
 	if (endpoint->to.sll_ifindex == 0 || large_buffer(fd) < 0 || filter(fd, port) < 0 ||
 	    bind(fd, (struct sockaddr *)&endpoint->to, sizeof(endpoint->to)) < 0 ||
-	    ioctl(fd, SIOCGIFHWADDR, &hardware) < 0 || ioctl(fd, SIOCGIFADDR, &address) < 0)
+	    ioctl(fd, SIOCGIFHWADDR, &hardware) < 0)
 		return -1;
+	/* A cable that is only listened to has no address: it stays 0.0.0.0 then. */
+	(void)ioctl(fd, SIOCGIFADDR, &address);
 	memset(endpoint->template.ether.h_dest, 0xff, ETH_ALEN);
 	memcpy(endpoint->template.ether.h_source, hardware.ifr_hwaddr.sa_data, ETH_ALEN);
 	endpoint->template.ether.h_proto = htons(ETH_P_IP);
@@ -232,8 +234,7 @@ struct endpoint *endpoint_raw(const char *netns, const char *iface, uint16_t por
 	endpoint->raw = 1;
 	endpoint->port = port;
 	if (raw_socket(endpoint, iface, port) < 0) {
-		snprintf(why, why_size, "%s: interface %s (it needs an IPv4 address): %s", netns, iface,
-			 strerror(errno));
+		snprintf(why, why_size, "%s: interface %s: %s", netns, iface, strerror(errno));
 		endpoint_close(endpoint);
 		endpoint = NULL;
 	}

@@ -39,8 +39,8 @@
 #define SECOND         ((nsec)1000000000)
 
 struct options {
-	const char *a[STREAMS], *b[STREAMS], *broadcast, *listen[STREAM_LISTENERS];
-	uint32_t a_count, b_count, listen_count;
+	const char *a[STREAMS], *b[STREAMS], *broadcast, *listen[STREAM_LISTENERS], *watch[STREAM_LISTENERS];
+	uint32_t a_count, b_count, listen_count, watch_count;
 	uint32_t rate, flows, size, port;
 	double seconds, warm_up, drain;
 	bool json;
@@ -68,7 +68,8 @@ static const char usage[] =
     "             [--rate FRAMES/S] [--flows N] [--seconds S] [--size BYTES] [--port FIRST] [--warm-up S]\n"
     "             [--drain S] [--json]\n"
     "Each --a/--b pair exchanges frames in both directions; --rate is per direction (1000), --flows is per\n"
-    "direction (64), --seconds 0 runs until SIGINT or SIGTERM (0); SIGUSR1 closes an interval and reports "
+    "direction (64), --listen expects every broadcast, --watch expects none, --seconds 0 runs until SIGINT "
+    "or SIGTERM (0); SIGUSR1 closes an interval and reports "
     "it.\n";
 
 static nsec monotonic(void)
@@ -115,13 +116,11 @@ static const char *add(const char **list, uint32_t *count, uint32_t limit, const
 static void parse(struct options *options, int argc, char **argv)
 {
 	static const struct option names[] = {
-	    {"a", 1, 0, 'a'},         {"b", 1, 0, 'b'},
-	    {"broadcast", 1, 0, 'B'}, {"listen", 1, 0, 'l'},
-	    {"rate", 1, 0, 'r'},      {"flows", 1, 0, 'f'},
-	    {"seconds", 1, 0, 's'},   {"size", 1, 0, 'z'},
-	    {"port", 1, 0, 'p'},      {"warm-up", 1, 0, 'w'},
-	    {"drain", 1, 0, 'd'},     {"json", 0, 0, 'j'},
-	    {"help", 0, 0, 'h'},      {0},
+	    {"a", 1, 0, 'a'},      {"b", 1, 0, 'b'},       {"broadcast", 1, 0, 'B'},
+	    {"listen", 1, 0, 'l'}, {"watch", 1, 0, 'W'},   {"rate", 1, 0, 'r'},
+	    {"flows", 1, 0, 'f'},  {"seconds", 1, 0, 's'}, {"size", 1, 0, 'z'},
+	    {"port", 1, 0, 'p'},   {"warm-up", 1, 0, 'w'}, {"drain", 1, 0, 'd'},
+	    {"json", 0, 0, 'j'},   {"help", 0, 0, 'h'},    {0},
 	};
 	int option;
 
@@ -136,6 +135,8 @@ static void parse(struct options *options, int argc, char **argv)
 			options->broadcast = place(optarg);
 		else if (option == 'l')
 			add(options->listen, &options->listen_count, STREAM_LISTENERS - 1, optarg);
+		else if (option == 'W')
+			add(options->watch, &options->watch_count, STREAM_LISTENERS, optarg);
 		else if (option == 'r')
 			options->rate = (uint32_t)number(optarg, 1, 1000000);
 		else if (option == 'f')

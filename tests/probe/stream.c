@@ -12,7 +12,7 @@ void stream_listen(struct stream *stream, struct endpoint *endpoint, bool unsoli
 {
 	struct listener *listener = &stream->listeners[stream->listener_count++];
 
-	assert(stream->listener_count <= STREAM_LISTENERS);
+	assert(stream->listener_count <= 2 * STREAM_LISTENERS);
 	*listener = (struct listener){.endpoint = endpoint, .unsolicited = unsolicited};
 	snprintf(listener->name, sizeof(listener->name), "%s", name);
 	listener->heard = calloc((stream->flows + 63) / 64, sizeof(uint64_t));

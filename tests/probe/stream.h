@@ -10,7 +10,7 @@
 #include "account.h"
 #include "endpoint.h"
 
-#define STREAM_LISTENERS 16
+#define STREAM_LISTENERS 16 /* of each kind; a stream has room for both */
 #define STREAM_NAME      256
 
 struct listener {
@@ -33,7 +33,7 @@ struct stream {
 	size_t size;
 	nsec spacing;
 	nsec due; /* when the next frame is to be sent */
-	struct listener listeners[STREAM_LISTENERS];
+	struct listener listeners[2 * STREAM_LISTENERS];
 	uint32_t listener_count;
 };
 
