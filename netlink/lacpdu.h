@@ -30,7 +30,7 @@ struct lacpdu_handler {
 
 struct lacpdu_counters {
 	uint64_t received, sent;
-	uint64_t refused; /* too short or too long, or other than subtype 1 or 2 */
+	uint64_t refused; /* longer than LACPDU_MAX; other subtypes never get here */
 	uint64_t errors;  /* sends and receives the kernel refused */
 };
 

@@ -107,6 +107,8 @@ uint64_t netlink_dump_restarts(const struct netlink_dump *); /* because the kern
 
 struct netlink_writer;
 
+#define NETLINK_BATCH_MAX 256 /* messages per send */
+
 struct netlink_answer_handler {
 	/* The message `index` of the batch was refused: error is -errno, text is never NULL. */
 	void (*refused)(struct netlink_answer_handler *, size_t index, int error, const char *text);
@@ -119,9 +121,10 @@ void netlink_writer_close(struct netlink_writer *);
 int netlink_request(struct netlink_writer *, struct nl_msg *, char *err, size_t errlen);
 
 /*
- * `count` messages laid end to end in `messages`, sent at once; sequence numbers and the ACK flag (on the
- * last only) are set here, in place. Each refused message is told to the handler before this returns. When
- * the answer got lost every message is told as refused with that reason: repeating a write is harmless.
+ * `count` (1..NETLINK_BATCH_MAX) messages laid end to end in `messages`, sent at once; sequence numbers and
+ * the ACK flag (on the last only) are set here, in place. Each refused message is told to the handler before
+ * this returns. When the answer got lost every message is told as refused with that reason: repeating a write
+ * is harmless.
  */
 void netlink_batch(struct netlink_writer *, void *messages, size_t length, size_t count,
 		   struct netlink_answer_handler *);
