@@ -22,13 +22,12 @@
 #define ADDRESS_TEXT_SIZE 80 /* "ff02::4d4c:4147%interface0 port 65535" */
 
 struct path {
-	char name[PATH_NAME_SIZE];     /* for texts: "peer link", "mgmt" */
-	char interface[IFNAMSIZ];      /* bind to this interface (or vrf); "" = none */
-	struct sockaddr_storage local; /* our address; family 0 = any. Its port is ignored */
-	struct sockaddr_storage
-	    remote;    /* the peer's address; family 0 = to be discovered. Its port is ignored */
-	uint16_t port; /* TCP for the session, UDP for keepalives; the same on both leaves */
-	bool direct;   /* directly attached: send with hop limit 255 and require 255 (RFC 5082) */
+	char name[PATH_NAME_SIZE];      /* for texts: "peer link", "mgmt" */
+	char interface[IFNAMSIZ];       /* bind to this interface (or vrf); "" = none */
+	struct sockaddr_storage local;  /* our address; family 0 = any. Its port is ignored */
+	struct sockaddr_storage remote; /* the peer's; family 0 = to be discovered on `interface` */
+	uint16_t port;                  /* TCP for the session, UDP for keepalives; the same on both leaves */
+	bool direct; /* directly attached: send with hop limit 255 and require 255 (RFC 5082) */
 };
 
 /*

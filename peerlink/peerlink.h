@@ -102,7 +102,10 @@ struct peerlink *peerlink_create(struct event_base *base, const struct peerlink_
 /* Drops everything at once, without a callback. Takes NULL. Not from inside a callback. */
 void peerlink_destroy(struct peerlink *p);
 
-/* New connections use `tls` (reload of certificates, pins); it must outlive `p` or the next call. */
+/*
+ * New connections use `tls` (reload of certificates, pins), handshakes under way begin anew, an open session
+ * stays. `tls` must outlive `p` or the next call; the one before may be destroyed now.
+ */
 void peerlink_set_tls(struct peerlink *p, const struct tls *tls);
 
 /* The peer's address on a path was discovered or has changed. */

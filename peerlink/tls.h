@@ -33,7 +33,7 @@ struct tls_config {
  */
 int tls_create(const struct tls_config *config, struct tls **out, char *why, size_t why_size);
 
-/* Sessions made from it live on. Takes NULL. */
+/* Not while a handshake made from it is under way; finished sessions live on. Takes NULL. */
 void tls_destroy(struct tls *tls);
 
 /* A new session for one connection, as the dialling or the listening end; the caller owns it (SSL_free). */
