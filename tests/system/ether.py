@@ -98,6 +98,11 @@ def fdb(netns, bridge="br0"):
             if entry.get("state") != "permanent" and "master" in entry}
 
 
+def flush(netns, port, bridge="br0"):
+    """Forget what the bridge has learned on a port."""
+    run("bridge", "-n", netns, "fdb", "flush", "dev", bridge, "brport", port)
+
+
 def carrier(netns, iface):
     done = run("ip", "-n", netns, "-j", "link", "show", iface, check=False)
     return done.returncode == 0 and "LOWER_UP" in json.loads(done.stdout)[0]["flags"]
@@ -106,3 +111,18 @@ def carrier(netns, iface):
 def counters(netns, iface):
     done = run("ip", "-n", netns, "-j", "-s", "link", "show", iface)
     return json.loads(done.stdout)[0]["stats64"]
+
+
+def answers(netns, address, port=9):
+    """Whether a host is there at all: it accepts a TCP connection or refuses it."""
+    with Inside(netns):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with sock:
+        sock.settimeout(2)
+        try:
+            sock.connect((address, port))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return True

@@ -22,7 +22,7 @@ import signal
 
 import ether
 from ovs import OvsHost
-from shell import Failure, end, eventually, ip, run, sysctl
+from shell import Failure, eventually, ip, run, sysctl
 
 ROOT = "/run/mclagd-lab"
 PORT_GROUP = 7
@@ -88,7 +88,7 @@ class Lab:
 
     @property
     def nodes(self):
-        return sorted({end[0] for cable in self.cables.values() for end in cable} | {"park"})
+        return sorted({node for ends in self.cables.values() for node, _ in ends} | {"park"})
 
     @property
     def legs(self):
@@ -154,7 +154,7 @@ class Lab:
 
     def leaf_ports(self, leaf):
         """{interface: cable} of a leaf."""
-        return {end[1]: cable for cable, ends in self.cables.items() for end in ends if end[0] == f"leaf{leaf}"}
+        return {iface: cable for cable, ends in self.cables.items() for node, iface in ends if node == f"leaf{leaf}"}
 
     def prepare_leaf(self, leaf):
         """br0 with its ports; all of them are still down."""

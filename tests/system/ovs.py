@@ -10,7 +10,7 @@ import re
 import signal
 
 from ether import enlarge_packet_sockets
-from shell import eventually, end, ip, run, spawn, sysctl, tail
+from shell import eventually, end, ip, run, spawn, sysctl
 
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
@@ -108,8 +108,10 @@ class OvsHost:
             return [match.group(1) for line in log
                     if (match := re.search(r"\|bond\|INFO\|(member \S+: (?:enabled|disabled|link state \w+))", line))]
 
-    def tail(self):
-        return tail(self.directory + "/vs.log")
+    def tail(self, lines=20):
+        """The end of its log, without what every start says."""
+        with open(self.directory + "/vs.log", errors="replace") as log:
+            return "".join([line for line in log if re.search(r"\|(bond|lacp|netdev_linux|timeval)\|", line)][-lines:])
 
 
 def pairs(lines):
