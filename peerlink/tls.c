@@ -68,7 +68,7 @@ static int verify_pin(X509_STORE_CTX *store, void *arg)
 			return 1;
 		}
 	}
-	X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
+	X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED); /* the peer reads: bad certificate */
 	return 0;
 }
 
@@ -200,7 +200,7 @@ enum tls_fault tls_explain(const struct ssl_st *session, unsigned long error, ch
 	long verdict = SSL_get_verify_result(session);
 	bool ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
 	if (ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-		bool pin = verdict == X509_V_ERR_APPLICATION_VERIFICATION;
+		bool pin = verdict == X509_V_ERR_CERT_REJECTED;
 		snprintf(why, why_size, "the peer's certificate is refused: %s",
 			 pin ? "its pin is not configured" : X509_verify_cert_error_string(verdict));
 		return TLS_FAULT_IDENTITY;
