@@ -35,7 +35,7 @@ struct domain_config {
 	int64_t session_timeout_ms;
 	int64_t alone_ms; /* 0 = never open alone */
 	int64_t ceiling_ms;
-	int64_t grace_ms; /* a restarting peer's entries and role are kept so long */
+	int64_t grace_ms;  /* a restarting peer's entries and role are kept so long */
 	int64_t ageing_ms; /* the switch's ageing time */
 	int64_t leave_ms;  /* a host gets so long to leave an out-of-sync leg */
 	enum split_policy on_split;
@@ -51,7 +51,7 @@ void domain_config_defaults(struct domain_config *c);
 struct leg_resume {
 	uint16_t mclag;
 	bool forwarding;
-	bool isolated; /* towards our leg */
+	bool isolated;       /* towards our leg */
 	uint8_t actor_state; /* LACP as last announced; 0 = no conversation */
 	struct lacp_info partner;
 };
@@ -87,7 +87,7 @@ struct table_view {
 	uint64_t sent_digest;     /* of what we have told the peer */
 	uint64_t received_digest; /* of what the peer has told us */
 	uint32_t sent_count, received_count;
-	uint32_t queued; /* changes not yet told */
+	uint32_t queued;  /* changes not yet told */
 	bool peer_synced; /* the peer has acknowledged our snapshot */
 	bool synced;      /* we hold the peer's snapshot */
 	uint64_t repairs, refused, moves;

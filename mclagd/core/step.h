@@ -85,8 +85,8 @@ struct event {
 	union {
 		struct link_event link;
 		struct heard_event heard;
-		int path;                  /* SESSION_OPENED: over which */
-		enum reason reason;        /* SESSION_CLOSED; STOP: REASON_SHUTDOWN or REASON_RESTART */
+		int path;           /* SESSION_OPENED: over which */
+		enum reason reason; /* SESSION_CLOSED; STOP: REASON_SHUTDOWN or REASON_RESTART */
 		const struct message *message;
 		size_t room;
 		struct {
@@ -105,6 +105,7 @@ struct event {
 	X(ACTION_USE_PATH, "use_path", "reach the peer over this path from now on (or PATH_NONE)")           \
 	X(ACTION_ACCEPT, "accept", "the peer's Hello is good: lift the limits for strangers")                \
 	X(ACTION_CLOSE, "close", "end the session, after what was sent, with a reason")                      \
+	X(ACTION_STOPPED, "stopped", "goodbye is said and nothing is left to do: the daemon may end")        \
 	X(ACTION_PROBE, "probe", "ask for a keepalive at once on a path")                                    \
 	X(ACTION_BEACON, "beacon", "what our keepalives say from now on")                                    \
 	X(ACTION_LACPDU, "lacpdu", "an LACPDU out of a leg")                                                 \
@@ -118,11 +119,10 @@ TYPES_DECLARE(action_kind, ACTIONS, ACTION_KIND_COUNT)
 struct program_action {
 	struct mac mac;
 	uint16_t vlan;
-	/* Leg: static with activity notification. Peer link: external entry. Orphan: dynamic (hands an entry of
-	 * ours that moved there back to the switch). */
+	/* Leg: static with activity notification. Peer link: external entry. Orphan: dynamic (hands an entry
+	 * of ours that moved there back to the switch). */
 	struct place place;
 	bool active; /* leg only: start as active, else as inactive */
-	bool fixed;  /* static, without activity notification */
 };
 
 struct action {
@@ -166,7 +166,7 @@ TYPES_DECLARE(trace_level, TRACE_LEVELS, TRACE_LEVEL_COUNT)
 struct trace {
 	enum trace_room room;
 	enum trace_level level;
-	uint16_t mclag; /* which one it is about, 0 = none */
+	uint16_t mclag;             /* which one it is about, 0 = none */
 	char text[TRACE_TEXT_SIZE]; /* "cause -> decision" */
 };
 
@@ -188,7 +188,7 @@ struct action *step_action(struct step *s, enum action_kind kind);
 /* Takes over m's allocations. */
 void step_send(struct step *s, const struct message *m);
 void step_gate(struct step *s, enum action_kind kind, struct place port, bool on);
-void step_trace(struct step *s, enum trace_room room, enum trace_level level, uint16_t mclag, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+void step_trace(struct step *s, enum trace_room room, enum trace_level level, uint16_t mclag,
+		const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

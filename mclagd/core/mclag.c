@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * core/mclag.c - handlers record what happened and call evaluate(), which compares the leg's phase with its
+ * holds; leg_enter() is the one door between phases. Isolation is derived, not remembered: our leg is
+ * isolated exactly while the peer's may carry data (peer_open).
+ *
+ * Order matters in three places, and each says why: opening (grant, dataplane, then LACP), closing (LACP,
+ * dataplane, then the peer), and a lost carrier (the peer first: it lifts isolation, the sooner the better).
+ */
+#include "core/mclag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/domain.h"
+#include "core/memory.h"
+
+/* Holds that close an open leg; the others only keep a closed one from opening. */
+#define CLOSING_AT_ONCE  (HOLD_BIT(HOLD_CARRIER) | HOLD_BIT(HOLD_PARTNER) | HOLD_BIT(HOLD_DATAPLANE))
+#define CLOSING_IN_ORDER (HOLD_BIT(HOLD_PEER_LINK) | HOLD_BIT(HOLD_STOPPING))
+
+static struct place leg_place(const struct leg *leg)
+{
+	return (struct place){.kind = PLACE_LEG, .mclag = leg->id};
+}
+
+static struct leg *find(const struct mclags *ms, uint16_t id)
+{
+	size_t low = 0, high = ms->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (ms->legs[middle].id == id)
+			return &ms->legs[middle];
+		if (ms->legs[middle].id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+static bool phase_may_carry(enum leg_phase phase)
+{
+	return phase == LEG_OPENING || phase == LEG_FORWARDING || phase == LEG_LEAVING;
+}
+
+/* --- telling the peer ------------------------------------------------------------------------------- */
+
+static struct leg_state describe(const struct mclags *ms, const struct leg *leg, struct msec now)
+{
+	struct leg_state st = {
+	    .mclag = leg->id,
+	    .carrier = leg->carrier,
+	    .phase = leg->phase,
+	    .holds = leg_holds(ms, leg, now),
+	    .speed = leg->speed,
+	};
+
+	if (leg->speaker == SPEAKER_ENGINE) {
+		st.actor = leg->lacp.actor;
+		st.partner = leg->lacp.partner;
+	}
+	return st;
+}
+
+static bool info_equal(const struct lacp_info *a, const struct lacp_info *b)
+{
+	return a->system_priority == b->system_priority && mac_equal(a->system, b->system) &&
+	       a->key == b->key && a->port_priority == b->port_priority && a->port == b->port &&
+	       a->state == b->state;
+}
+
+static void tell(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	struct message m = {.kind = MESSAGE_LEG_STATE};
+	const struct leg_state *was = &leg->told;
+
+	if (!ms->pair.greeted)
+		return;
+	m.leg_state = describe(ms, leg, s->now);
+	if (leg->told_valid && was->carrier == m.leg_state.carrier && was->phase == m.leg_state.phase &&
+	    was->holds == m.leg_state.holds && was->speed == m.leg_state.speed &&
+	    info_equal(&was->actor, &m.leg_state.actor) && info_equal(&was->partner, &m.leg_state.partner))
+		return;
+	leg->told = m.leg_state;
+	leg->told_valid = true;
+	step_send(s, &m);
+}
+
+static void send_handshake(struct step *s, enum message_kind kind, uint16_t id, uint32_t nonce, bool granted)
+{
+	struct message m = {.kind = kind};
+
+	m.leg = (struct leg_handshake){.mclag = id, .nonce = nonce, .granted = granted};
+	step_send(s, &m);
+}
+
+/* --- phases ----------------------------------------------------------------------------------------- */
+
+static void leg_enter(struct mclags *ms, struct step *s, struct leg *leg, enum leg_phase phase,
+		      enum reason reason)
+{
+	bool carried = leg_carries(leg);
+	char holds[96];
+
+	if (leg->phase == phase)
+		return;
+	leg->phase = phase;
+	leg->reason = reason;
+	leg->since = s->now;
+	leg->leave_by = MSEC_NEVER;
+	if (phase == LEG_HELD)
+		step_trace(s, TRACE_MCLAG, carried ? TRACE_WARN : TRACE_INFO, leg->id,
+			   "%s -> leg %u is held (%s)", reason_help(reason), (unsigned)leg->id,
+			   hold_set_format(leg_holds(ms, leg, s->now), holds, sizeof holds));
+	else
+		step_trace(s, TRACE_MCLAG, TRACE_INFO, leg->id, "%s -> leg %u is %s", reason_help(reason),
+			   (unsigned)leg->id, leg_phase_name(phase));
+	if (carried != leg_carries(leg)) {
+		ms->watch->changed(ms->watch, s, leg);
+		step_action(s, ACTION_SAVE);
+	}
+}
+
+/* Closing. A lost carrier: no frame passes any more, so the peer is told first and lifts isolation at once.
+ * Else our leg is closed before the peer hears of it: between lifting and closing, frames could go both ways
+ * round. */
+static void leg_close(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
+{
+	bool opened = phase_may_carry(leg->phase);
+
+	if (leg->speaker == SPEAKER_ENGINE)
+		lacp_open(&leg->lacp, s, false);
+	if (opened && leg->carrier)
+		step_gate(s, ACTION_FORWARD, leg_place(leg), false);
+	leg_enter(ms, s, leg, LEG_HELD, reason);
+	tell(ms, s, leg);
+	if (opened && !leg->carrier)
+		step_gate(s, ACTION_FORWARD, leg_place(leg), false);
+}
+
+static void leg_opening(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
+{
+	leg_enter(ms, s, leg, LEG_OPENING, reason);
+	tell(ms, s, leg); /* before the first frame: the peer keeps its leg isolated from now on */
+	step_gate(s, ACTION_FORWARD, leg_place(leg), true);
+}
+
+static void leg_request(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	leg_enter(ms, s, leg, LEG_REQUESTING, REASON_PROOF);
+	tell(ms, s, leg);
+	leg->nonce++;
+	if (!leg->nonce)
+		leg->nonce++;
+	send_handshake(s, MESSAGE_LEG_REQUEST, leg->id, leg->nonce, false);
+}
+
+static enum reason closing_reason(hold_set holds)
+{
+	if (holds & HOLD_BIT(HOLD_CARRIER))
+		return REASON_CARRIER;
+	if (holds & HOLD_BIT(HOLD_PARTNER))
+		return REASON_LACP;
+	if (holds & HOLD_BIT(HOLD_DATAPLANE))
+		return REASON_DATAPLANE;
+	if (holds & HOLD_BIT(HOLD_STOPPING))
+		return REASON_SHUTDOWN;
+	if (holds & HOLD_BIT(HOLD_PEER_LINK))
+		return REASON_PEER_LINK;
+	return REASON_NO_PEER;
+}
+
+static void leg_leave(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
+{
+	if (leg->speaker == SPEAKER_STATIC) {
+		leg_close(ms, s, leg, reason); /* no way to ask the host to leave */
+		return;
+	}
+	leg_enter(ms, s, leg, LEG_LEAVING, reason);
+	leg->leave_by = msec_after(s->now, ms->leave_ms);
+	lacp_open(&leg->lacp, s, false);
+	tell(ms, s, leg);
+}
+
+static void evaluate(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	hold_set holds = leg_holds(ms, leg, s->now);
+
+	switch (leg->phase) {
+	case LEG_HELD:
+		if (!(holds & ~HOLD_BIT(HOLD_GRANT))) {
+			if (!(holds & HOLD_BIT(HOLD_GRANT)))
+				leg_opening(ms, s, leg, REASON_NO_PEER);
+			else if (ms->pair.greeted)
+				leg_request(ms, s, leg);
+		}
+		break;
+	case LEG_REQUESTING:
+		if (holds & ~HOLD_BIT(HOLD_GRANT))
+			leg_close(ms, s, leg, closing_reason(holds));
+		else if (!holds)
+			leg_opening(ms, s, leg, REASON_NO_PEER);
+		else if (!ms->pair.greeted)
+			leg_close(ms, s, leg, REASON_TRANSPORT);
+		break;
+	case LEG_OPENING:
+		if (holds & (CLOSING_AT_ONCE | CLOSING_IN_ORDER))
+			leg_close(ms, s, leg, closing_reason(holds));
+		break;
+	case LEG_FORWARDING:
+		if (holds & CLOSING_AT_ONCE)
+			leg_close(ms, s, leg, closing_reason(holds));
+		else if (holds & CLOSING_IN_ORDER)
+			leg_leave(ms, s, leg, closing_reason(holds));
+		break;
+	case LEG_LEAVING:
+		if (!leg->carrier || lacp_partner_left(&leg->lacp))
+			leg_close(ms, s, leg, leg->carrier ? REASON_HOST_LEFT : REASON_CARRIER);
+		else if (msec_reached(s->now, leg->leave_by))
+			leg_close(ms, s, leg, REASON_TIMEOUT);
+		break;
+	case LEG_PHASE_COUNT:
+		break;
+	}
+	tell(ms, s, leg);
+}
+
+/* --- isolation and the peer link -------------------------------------------------------------------- */
+
+/* Frames from the peer link never leave through a leg whose peer leg may be forwarding. */
+static void isolate(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	if (leg->isolating || leg->isolated == leg->peer_open || !msec_reached(s->now, leg->isolate_retry_at))
+		return;
+	leg->isolating = true;
+	step_trace(s, TRACE_MCLAG, TRACE_DEBUG, leg->id, "the peer's leg %u may %scarry data -> isolation %s",
+		   (unsigned)leg->id, leg->peer_open ? "" : "not ", leg->peer_open ? "on" : "off");
+	step_gate(s, ACTION_ISOLATE, leg_place(leg), leg->peer_open);
+	(void)ms;
+}
+
+static void answer_request(struct step *s, struct leg *leg, bool granted)
+{
+	if (!leg->peer_nonce)
+		return;
+	step_trace(s, TRACE_MCLAG, granted ? TRACE_INFO : TRACE_WARN, leg->id,
+		   granted ? "isolation is in the dataplane -> the peer's leg %u is granted"
+			   : "isolation could not be set -> the peer's leg %u is refused",
+		   (unsigned)leg->id);
+	send_handshake(s, MESSAGE_LEG_GRANT, leg->id, leg->peer_nonce, granted);
+	leg->peer_nonce = 0;
+}
+
+/* Data may cross the peer link only while we know which of the peer's legs carry data, and our isolation
+ * says the same. It stays open while the peer's dataplane may live on unchanged (silent, restarting). */
+static bool peer_link_wanted(const struct mclags *ms)
+{
+	switch (ms->pair.verdict) {
+	case VERDICT_ALIVE:
+		break;
+	case VERDICT_RESTARTING:
+	case VERDICT_SILENT:
+		return ms->peer_link_open;
+	case VERDICT_UNKNOWN:
+	case VERDICT_GONE:
+	case VERDICT_SPLIT:
+	case VERDICT_ALONE:
+	case VERDICT_COUNT:
+		return false;
+	}
+	if (ms->peer_link_open)
+		return true;
+	for (size_t i = 0; i < ms->count; i++) {
+		if (ms->legs[i].isolated != ms->legs[i].peer_open)
+			return false;
+	}
+	return ms->pair.greeted && ms->peer_legs_known;
+}
+
+static void gate_peer_link(struct mclags *ms, struct step *s)
+{
+	bool open = peer_link_wanted(ms);
+
+	if (open == ms->peer_link_open || !msec_reached(s->now, ms->peer_link_retry_at))
+		return;
+	ms->peer_link_open = open;
+	step_trace(s, TRACE_MCLAG, TRACE_INFO, 0,
+		   open ? "the peer's legs are known and isolated -> peer link open for data"
+			: "the pair is apart -> peer link closed for data");
+	step_gate(s, ACTION_FORWARD, (struct place){.kind = PLACE_PEER_LINK}, open);
+	step_action(s, ACTION_SAVE);
+}
+
+/* The peer is not there (any more): its legs carry nothing. */
+static void forget_peer(struct mclags *ms)
+{
+	for (size_t i = 0; i < ms->count; i++) {
+		ms->legs[i].peer_known = false;
+		ms->legs[i].peer_open = false;
+		ms->legs[i].peer_nonce = 0;
+	}
+	ms->peer_legs_known = false;
+}
+
+/* The peer link is closed first: while isolation is lifted leg by leg, nothing may cross it. */
+static void settle(struct mclags *ms, struct step *s)
+{
+	gate_peer_link(ms, s);
+	for (size_t i = 0; i < ms->count; i++)
+		isolate(ms, s, &ms->legs[i]);
+	for (size_t i = 0; i < ms->count; i++)
+		evaluate(ms, s, &ms->legs[i]);
+}
+
+/* --- events ----------------------------------------------------------------------------------------- */
+
+void mclags_link(struct mclags *ms, struct step *s, const struct link_event *e)
+{
+	struct leg *leg = find(ms, e->port.mclag);
+	bool changed;
+
+	if (!leg)
+		return;
+	changed = leg->carrier != e->carrier;
+	leg->carrier = e->carrier;
+	leg->speed = e->speed;
+	if (changed) {
+		step_trace(s, TRACE_MCLAG, TRACE_INFO, leg->id, "leg %u: carrier %s", (unsigned)leg->id,
+			   e->carrier ? "came" : "was lost");
+		if (leg->speaker == SPEAKER_ENGINE)
+			lacp_carrier(&leg->lacp, s, e->carrier);
+	}
+	evaluate(ms, s, leg); /* tells the peer first, then the dataplane */
+	if (changed)
+		ms->watch->changed(ms->watch, s, leg); /* then the tables are tended */
+}
+
+void mclags_lacpdu(struct mclags *ms, struct step *s, uint16_t mclag, const struct lacpdu *pdu)
+{
+	struct leg *leg = find(ms, mclag);
+	uint8_t before;
+
+	if (!leg || leg->speaker != SPEAKER_ENGINE)
+		return;
+	before = leg->lacp.actor.state;
+	lacp_receive(&leg->lacp, s, pdu);
+	evaluate(ms, s, leg);
+	if (leg->lacp.actor.state != before && leg_carries(leg))
+		step_action(s, ACTION_SAVE);
+}
+
+static void opened(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	leg_enter(ms, s, leg, LEG_FORWARDING, leg->reason);
+	if (leg->speaker == SPEAKER_ENGINE)
+		lacp_open(&leg->lacp, s, true);
+}
+
+static void forward_done(struct mclags *ms, struct step *s, struct leg *leg, const struct done_event *e)
+{
+	if (e->ok) {
+		if (e->on && leg->phase == LEG_OPENING)
+			opened(ms, s, leg);
+		return;
+	}
+	step_trace(s, TRACE_MCLAG, TRACE_WARN, leg->id,
+		   "the switch refused to %s leg %u -> trying again in %d ms", e->on ? "open" : "close",
+		   (unsigned)leg->id, MCLAG_RETRY_MS);
+	leg->retry_at = msec_after(s->now, MCLAG_RETRY_MS);
+	leg->refused = HOLD_DATAPLANE;
+	if (e->on && leg->phase == LEG_OPENING)
+		leg_close(ms, s, leg, REASON_DATAPLANE);
+}
+
+static void isolate_done(struct step *s, struct leg *leg, const struct done_event *e)
+{
+	leg->isolating = false;
+	if (!e->ok) {
+		leg->isolate_retry_at = msec_after(s->now, MCLAG_RETRY_MS);
+		if (e->on) {
+			answer_request(s, leg, false);
+			leg->peer_open = leg->peer_known && phase_may_carry(leg->peer.phase);
+		}
+		return;
+	}
+	leg->isolated = e->on;
+	if (e->on && leg->peer_open)
+		answer_request(s, leg, true);
+	step_action(s, ACTION_SAVE);
+}
+
+void mclags_done(struct mclags *ms, struct step *s, const struct done_event *e)
+{
+	struct leg *leg;
+
+	if (e->port.kind == PLACE_PEER_LINK) {
+		if (!e->ok) {
+			ms->peer_link_open = !e->on;
+			ms->peer_link_retry_at = msec_after(s->now, MCLAG_RETRY_MS);
+		}
+		settle(ms, s);
+		return;
+	}
+	leg = find(ms, e->port.mclag);
+	if (!leg)
+		return;
+	if (e->isolate)
+		isolate_done(s, leg, e);
+	else
+		forward_done(ms, s, leg, e);
+	isolate(ms, s, leg);
+	gate_peer_link(ms, s);
+	evaluate(ms, s, leg);
+}
+
+/* Only in on-split: arbitrate: the leg closes, takes the other identity and opens on proof again. */
+static void change_system(struct mclags *ms, struct step *s)
+{
+	struct mac system = ms->pair.arbitrating ? ms->own_system : ms->system;
+
+	for (size_t i = 0; i < ms->count; i++) {
+		struct leg *leg = &ms->legs[i];
+
+		if (leg->speaker != SPEAKER_ENGINE || mac_equal(leg->lacp.config.system, system))
+			continue;
+		if (leg->phase != LEG_HELD)
+			leg_close(ms, s, leg, REASON_SPLIT);
+		lacp_set_system(&leg->lacp, s, system);
+	}
+}
+
+static bool pair_equal(const struct pair *a, const struct pair *b)
+{
+	return a->verdict == b->verdict && a->role == b->role && a->peer_link == b->peer_link &&
+	       a->greeted == b->greeted && a->synced == b->synced && a->late == b->late &&
+	       a->arbitrating == b->arbitrating && a->stopping == b->stopping;
+}
+
+void mclags_pair(struct mclags *ms, struct step *s, const struct pair *pair)
+{
+	enum verdict was = ms->pair.verdict;
+
+	if (pair_equal(&ms->pair, pair))
+		return;
+	ms->pair = *pair;
+	if (pair->verdict != was && (pair->verdict == VERDICT_GONE || pair->verdict == VERDICT_ALONE))
+		forget_peer(ms);
+	change_system(ms, s);
+	settle(ms, s);
+}
+
+void mclags_session_start(struct mclags *ms, struct step *s)
+{
+	ms->peer_legs_known = false;
+	for (size_t i = 0; i < ms->count; i++) {
+		struct leg *leg = &ms->legs[i];
+
+		leg->told_valid = false;
+		leg->peer_nonce = 0;
+		leg->peer_told =
+		    false; /* what was known stays until then: isolation is not lifted on a guess */
+		if (leg->phase == LEG_REQUESTING)
+			leg_enter(ms, s, leg, LEG_HELD, REASON_REPLACED);
+		tell(ms, s, leg);
+	}
+}
+
+void mclags_peer_complete(struct mclags *ms, struct step *s)
+{
+	ms->peer_legs_known = true;
+	for (size_t i = 0; i < ms->count; i++) {
+		struct leg *leg = &ms->legs[i];
+
+		if (leg->peer_told)
+			continue;
+		leg->peer_known = false; /* the peer has no such leg */
+		leg->peer_open = false;
+	}
+	settle(ms, s);
+}
+
+void mclags_peer_state(struct mclags *ms, struct step *s, const struct leg_state *state)
+{
+	struct leg *leg = find(ms, state->mclag);
+
+	if (!leg)
+		return; /* an mclag that only the peer has */
+	leg->peer_known = true;
+	leg->peer_told = true;
+	leg->peer = *state;
+	leg->peer_open = phase_may_carry(state->phase);
+	if (!leg->peer_open)
+		leg->peer_nonce = 0;
+	isolate(ms, s, leg);
+	evaluate(ms, s, leg);
+}
+
+void mclags_peer_request(struct mclags *ms, struct step *s, const struct leg_handshake *h)
+{
+	struct leg *leg = find(ms, h->mclag);
+
+	if (!leg) { /* nothing of ours can return its frames to that host */
+		send_handshake(s, MESSAGE_LEG_GRANT, h->mclag, h->nonce, true);
+		return;
+	}
+	leg->peer_nonce = h->nonce;
+	leg->peer_open = true;
+	if (leg->isolated && !leg->isolating)
+		answer_request(s, leg, true);
+	else
+		isolate(ms, s, leg);
+}
+
+void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_handshake *h)
+{
+	struct leg *leg = find(ms, h->mclag);
+
+	if (!leg || leg->phase != LEG_REQUESTING || h->nonce != leg->nonce)
+		return; /* of a request that was given up */
+	if (h->granted) {
+		leg_opening(ms, s, leg, REASON_GRANTED);
+		return;
+	}
+	leg->retry_at = msec_after(s->now, MCLAG_RETRY_MS);
+	leg->refused = HOLD_GRANT;
+	leg_close(ms, s, leg, REASON_REFUSED);
+}
+
+/* --- time, start, views ----------------------------------------------------------------------------- */
+
+static void clear_due(struct step *s, struct msec *t)
+{
+	if (msec_reached(s->now, *t))
+		*t = (struct msec){INT64_MIN};
+}
+
+void mclags_timer(struct mclags *ms, struct step *s)
+{
+	for (size_t i = 0; i < ms->count; i++) {
+		struct leg *leg = &ms->legs[i];
+
+		if (leg->speaker == SPEAKER_ENGINE && msec_reached(s->now, lacp_deadline(&leg->lacp)))
+			lacp_timer(&leg->lacp, s);
+		if (leg->phase == LEG_HELD && leg->refused == HOLD_DATAPLANE &&
+		    msec_reached(s->now, leg->retry_at) && leg->retry_at.ms != INT64_MIN)
+			step_gate(s, ACTION_FORWARD, leg_place(leg),
+				  false); /* whatever was refused: closed is safe */
+		clear_due(s, &leg->retry_at);
+		clear_due(s, &leg->isolate_retry_at);
+	}
+	clear_due(s, &ms->peer_link_retry_at);
+	settle(ms, s);
+}
+
+static struct msec if_pending(struct msec t)
+{
+	return t.ms == INT64_MIN ? MSEC_NEVER : t;
+}
+
+struct msec mclags_deadline(const struct mclags *ms)
+{
+	struct msec t = if_pending(ms->peer_link_retry_at);
+
+	for (size_t i = 0; i < ms->count; i++) {
+		const struct leg *leg = &ms->legs[i];
+
+		t = msec_min(t, leg->leave_by);
+		t = msec_min(t, if_pending(leg->retry_at));
+		t = msec_min(t, if_pending(leg->isolate_retry_at));
+		if (leg->speaker == SPEAKER_ENGINE)
+			t = msec_min(t, lacp_deadline(&leg->lacp));
+	}
+	return t;
+}
+
+void mclags_init(struct mclags *ms, const struct domain_config *config, struct leg_watch *watch)
+{
+	*ms = (struct mclags){
+	    .count = config->mclag_count,
+	    .leave_ms = config->leave_ms,
+	    .system = config->system,
+	    .own_system = config->own_system,
+	    .watch = watch,
+	    .peer_link_retry_at = {INT64_MIN},
+	};
+	ms->legs = core_new(ms->count, sizeof *ms->legs);
+	for (size_t i = 0; i < ms->count; i++) {
+		const struct mclag_config *mc = &config->mclags[i];
+		struct leg *leg = &ms->legs[i];
+		struct lacp_config lacp = {
+		    .mclag = mc->id,
+		    .system = config->system,
+		    .system_priority = config->system_priority,
+		    .key = mc->id,
+		    .port_priority = mc->port_priority,
+		    .port = (uint16_t)((mc->id & 0x7fffu) | (config->node == 2 ? LACP_PORT_HALF : 0)),
+		    .active = mc->active,
+		    .fast = mc->fast,
+		};
+
+		leg->id = mc->id;
+		leg->speaker = mc->speaker;
+		leg->leave_by = MSEC_NEVER;
+		leg->retry_at = (struct msec){INT64_MIN};
+		leg->isolate_retry_at = (struct msec){INT64_MIN};
+		lacp_init(&leg->lacp, &lacp);
+	}
+}
+
+void mclags_release(struct mclags *ms)
+{
+	free(ms->legs);
+}
+
+static void resume_leg(struct mclags *ms, struct step *s, const struct leg_resume *r)
+{
+	struct leg *leg = find(ms, r->mclag);
+
+	if (!leg)
+		return;
+	leg->isolated = r->isolated;
+	leg->peer_open = r->isolated;
+	if (!r->forwarding)
+		return;
+	leg->carrier = true; /* the link dump that follows corrects it */
+	if (leg->speaker == SPEAKER_ENGINE)
+		lacp_resume(&leg->lacp, s, &r->partner, r->actor_state);
+	leg_enter(ms, s, leg, LEG_FORWARDING, REASON_RESUME);
+}
+
+void mclags_start(struct mclags *ms, struct step *s, const struct resume *resume)
+{
+	for (size_t i = 0; i < ms->count; i++) {
+		ms->legs[i].since = s->now;
+		ms->legs[i].reason = REASON_START;
+	}
+	if (!resume)
+		return;
+	ms->peer_link_open = resume->peer_link_open;
+	for (size_t i = 0; i < resume->leg_count; i++)
+		resume_leg(ms, s, &resume->legs[i]);
+}
+
+bool mclags_carrying(const struct mclags *ms)
+{
+	for (size_t i = 0; i < ms->count; i++) {
+		if (leg_carries(&ms->legs[i]))
+			return true;
+	}
+	return false;
+}
+
+bool mclags_all_held(const struct mclags *ms)
+{
+	for (size_t i = 0; i < ms->count; i++) {
+		if (ms->legs[i].phase != LEG_HELD)
+			return false;
+	}
+	return true;
+}
+
+void leg_resume_state(const struct leg *leg, struct leg_resume *r)
+{
+	*r = (struct leg_resume){.mclag = leg->id, .forwarding = leg_carries(leg), .isolated = leg->isolated};
+	if (leg->speaker == SPEAKER_ENGINE && r->forwarding) {
+		r->actor_state = leg->lacp.actor.state;
+		r->partner = leg->lacp.partner;
+	}
+}
