@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * core/lacpdu.h - the LACPDU on the wire (IEEE 802.1AX-2020 6.4.2) to a struct and back.
+ * core/lacpdu.h - the LACPDU on the wire (IEEE 802.1AX 6.4.2) to a struct and back.
  *
  * Pure. The border for bytes from hosts: what lacpdu_decode() lets through is a well-formed version 1
- * LACPDU (or the version 1 part of a later one, 6.4.2.4.1).
+ * LACPDU (or the version 1 part of a later one).
  */
 #ifndef CORE_LACPDU_H
 #define CORE_LACPDU_H
