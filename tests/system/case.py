@@ -64,6 +64,8 @@ class Bench:
             if leaf not in lab.daemons:
                 self.daemon(lab, leaf, leaf_lacp, settings).start()
         healthy(lab, 60)
+        for host in lab.hosts.values():
+            host.spread()
         return lab
 
     def daemon(self, lab, leaf, leaf_lacp="active", settings=None):
@@ -127,6 +129,28 @@ def healthy(lab, deadline=30):
     eventually(lambda: usable(lab), deadline, "the hosts use both cables", lambda cables: cables == all_cables(lab))
     roles = {daemon.role() for daemon in lab.daemons.values()}
     expect(roles == {"primary", "secondary"}, f"the roles are {roles}")
+
+
+def spread(lab, probe):
+    """Let the hosts use all their cables again; the interval in which they do is not looked at for loss."""
+    for host in lab.hosts.values():
+        host.spread()
+    probe.mark().check_once()
+
+
+class Shares:
+    """Proof that traffic took both cables of a host: made before, checked after."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.before = {host: lab.shares(host) for host in lab.hosts}
+
+    def check(self, least=0.2):
+        share = {host: {cable: frames - self.before[host][cable] for cable, frames in self.lab.shares(host).items()}
+                 for host in self.lab.hosts}
+        for host, cables in share.items():
+            expect(min(cables.values()) > least * sum(cables.values()), f"h{host} uses both cables: {cables}")
+        return share
 
 
 def usable(lab):

@@ -4,10 +4,10 @@ import time
 
 import ether
 import hostile
-from case import all_cables, case, every_pair, healthy, usable
+from case import Shares, all_cables, case, every_pair, healthy, spread, usable
 from daemon import PORT, SYSTEM_MAC, tables_agree
 from lab import LEAVES
-from shell import eventually, expect, hold_for, median, now, run
+from shell import eventually, expect, hold_for, ip, median, now, run
 
 NODES = ["h1", "h2", "o1", "o2"]
 MACS = 10000
@@ -74,13 +74,11 @@ def pair_is_one_partner_hosts_passive(bench):
 def pair_carries_traffic(bench):
     """Between hosts, and hosts and orphans of either leaf, and broadcast: nothing lost, nothing twice."""
     lab = bench.pair()
-    before = {host: lab.shares(host) for host in lab.hosts}
+    shares = Shares(lab)
     with bench.probe(every_pair(lab, NODES), rate=1000, seconds=bench.seconds, broadcast=lab.interface("h1"),
                      listen=[lab.interface(node) for node in ("h2", "o1", "o2")]) as probe:
         total = probe.finish().check_clean()
-    for host in lab.hosts:
-        share = {cable: frames - before[host][cable] for cable, frames in lab.shares(host).items()}
-        expect(min(share.values()) > 0.2 * sum(share.values()), f"h{host} uses both cables: {share}")
+    shares.check()
     agree(lab)
     return f"{total.seconds:.0f} s, {total.figures()}"
 
@@ -111,6 +109,7 @@ def pair_survives_cable_cuts(bench, times=20):
             healthy(lab)
             back = probe.mark().check_once()
             returns.append(back.worst("gap_ms"))
+            spread(lab, probe)
         probe.finish().check_once()
     agree(lab)
     return (f"{times} cuts: gap median {median(gaps):.1f} ms, worst {max(gaps):.1f} ms, {losses} frames lost; "
@@ -178,6 +177,7 @@ def pair_survives_a_dead_leaf(bench):
             probe.mark().check_clean()
             took = bring_back(bench, lab, dead)
             back = probe.mark().check_once()
+            spread(lab, probe)
             time.sleep(0.5)  # the stretch that is measured
             probe.mark().check_clean()
             probe.finish().check_once()
@@ -328,6 +328,29 @@ def hostile_keys(bench, directory):
     run("ln", "-s", directory + "-pki/leaf1", directory)
 
 
+@case
+def pair_hides_its_session_from_hosts(bench):
+    """Via the bridge itself: an orphan and a host in the leaves' own network reach neither port, on neither leaf."""
+    lab = bench.pair()
+    before = {leaf: (daemon.keepalives_dropped(), daemon.connections_arrived())
+              for leaf, daemon in lab.daemons.items()}
+    tried = 0
+    for node in ("o1", "o2", "h1"):
+        netns, uplink = lab.ns(node), lab.uplink(node)
+        ip(netns, f"addr add 10.99.0.9/24 dev {uplink}")
+        for leaf in LEAVES:
+            address = lab.address(f"leaf{leaf}")
+            expect(hostile.connect(netns, address, PORT, 1) is None, f"{node} reaches leaf{leaf}'s session port")
+            hostile.garbage_datagrams(netns, address, PORT, 200)
+            tried += 1
+        ip(netns, f"addr del 10.99.0.9/24 dev {uplink}")
+    healthy(lab)
+    after = {leaf: (daemon.keepalives_dropped(), daemon.connections_arrived())
+             for leaf, daemon in lab.daemons.items()}
+    expect(before == after, f"nothing arrived at the daemons: before {before}, after {after}")
+    return f"{tried} attempts, none arrived"
+
+
 # --- (h), (i) the peer link ------------------------------------------------------------------------------
 
 
@@ -361,6 +384,7 @@ def without_peer_link(bench, name, lose, restore):
         healthy(lab)
         whole = now() - begin
         back = probe.mark().check_once()
+        spread(lab, probe)
         time.sleep(0.5)  # the stretch that is measured
         probe.mark().check_clean()
         probe.finish().check_once()
