@@ -64,7 +64,7 @@ struct conn {
 	struct event *timer;     /* the state's deadline */
 	struct bufferevent *bev; /* from HANDSHAKE on */
 	bool accepted;           /* limits for strangers lifted */
-	bool starved;            /* the room has been 0 since `writable` was called last */
+	bool starved;            /* over PEERLINK_QUEUE_LOW since `writable` was called last */
 	enum peerlink_reason reason;
 	char label[LABEL_SIZE];
 	char text[TEXT_SIZE]; /* why it ended, or is being closed */
@@ -185,9 +185,8 @@ int conn_send(struct conn *c, const uint8_t *bytes, size_t len)
 	space.iov_len = FRAME_HEAD + len;
 	if (evbuffer_commit_space(out, &space, 1) < 0)
 		abort();
-	size_t room = conn_room(c);
-	c->starved |= room == 0;
-	return (int)room;
+	c->starved |= queued(c) > PEERLINK_QUEUE_LOW;
+	return (int)conn_room(c);
 }
 
 /* --- closing --------------------------------------------------------------------------------- */

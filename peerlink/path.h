@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #define PATH_NONE         (-1)
-#define PATH_MAX_COUNT    8
+#define PATH_MAX_COUNT    4
 #define PATH_NAME_SIZE    32
 #define ADDRESS_TEXT_SIZE 80 /* "ff02::4d4c:4147%interface0 port 65535" */
 

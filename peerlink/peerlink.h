@@ -28,7 +28,7 @@
 #define PEERLINK_GREETING_LIMIT (32 * 1024)       /* bytes of payload per frame before peerlink_accept, ... */
 #define PEERLINK_FRAME_LIMIT    (1024 * 1024)     /* ... and after it, and of any frame sent */
 #define PEERLINK_QUEUE_HIGH     (256 * 1024)      /* queued bytes at which the room left is 0 */
-#define PEERLINK_QUEUE_LOW      (64 * 1024)       /* queued bytes at which `writable` is called after that */
+#define PEERLINK_QUEUE_LOW      (64 * 1024)       /* queued bytes at which `writable` is called after more */
 #define PEERLINK_QUEUE_HARD     (2 * 1024 * 1024) /* queued bytes past which a frame is refused */
 
 struct event_base;
@@ -64,7 +64,7 @@ struct peerlink_owner {
 	void (*closed)(struct peerlink_owner *owner, enum peerlink_reason reason, const char *text);
 	/* One whole frame; `bytes` live for the call. None comes after the owner's own peerlink_close. */
 	void (*frame)(struct peerlink_owner *owner, const uint8_t *bytes, size_t len);
-	/* The room left had been 0, and the queue has drained to PEERLINK_QUEUE_LOW. */
+	/* More than PEERLINK_QUEUE_LOW was queued, and the queue has drained to it. */
 	void (*writable)(struct peerlink_owner *owner);
 	/* A connection was refused or an attempt failed, before any `opened`. For the log; strangers can
 	 * cause it at will. */
