@@ -30,6 +30,9 @@ static void liveness_enter(struct liveness *l, struct step *s, enum verdict verd
 		   verdict_name(l->verdict), (long long)msec_since(s->now, l->since));
 	l->verdict = verdict;
 	l->since = s->now;
+	l->alone_at = MSEC_NEVER; /* waited for in `unknown` only */
+	if (verdict != VERDICT_RESTARTING)
+		l->goodbye_until = MSEC_NEVER;
 }
 
 static bool heard_any(const struct liveness *l)
@@ -105,9 +108,7 @@ static void evaluate(struct liveness *l, struct step *s)
 	enum verdict verdict;
 
 	if (heard_any(l)) {
-		l->alone_at = MSEC_NEVER;
 		l->goodbye = REASON_NONE;
-		l->goodbye_until = MSEC_NEVER;
 		liveness_enter(l, s, VERDICT_ALIVE, "keepalives both ways");
 		return;
 	}
@@ -128,7 +129,6 @@ static void evaluate(struct liveness *l, struct step *s)
 			liveness_enter(l, s, VERDICT_GONE,
 				       "the peer was restarting and the peer link's carrier fell");
 		} else if (msec_reached(s->now, l->goodbye_until)) {
-			l->goodbye_until = MSEC_NEVER;
 			liveness_enter(l, s, VERDICT_SILENT,
 				       "the peer did not come back in the time it gave");
 		}
