@@ -23,10 +23,10 @@ void daemon_destroy(struct daemon *d);
 /* Says goodbye on every path (REASON_RESTART or REASON_SHUTDOWN), waits until it has left, then ends the loop. */
 void daemon_stop(struct daemon *d, enum reason reason);
 
-/* For the control socket: read-only. */
+/* For the control socket: to read. */
 const struct domain *daemon_domain(const struct daemon *d);
 const struct config *daemon_config(const struct daemon *d);
-const struct ring *daemon_ring(const struct daemon *d);
+struct ring *daemon_ring(struct daemon *d); /* to read, and to listen */
 const struct peerlink *daemon_peerlink(const struct daemon *d);
 const struct keepalive *daemon_keepalive(const struct daemon *d);
 struct msec daemon_now(const struct daemon *d);
