@@ -12,6 +12,8 @@
 
 #include "proto/types.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a tag stands where no expression can. */
+
 /* Each value of a list has a name of its own that parses back, and a help text; what is outside has neither.
  */
 #define CHECK_NAMES(tag, count)                                                                              \
@@ -31,9 +33,11 @@
 		assert_int_equal(tag##_parse("NONE", &untouched), -EINVAL);                                  \
 		assert_int_equal(untouched, 1);                                                              \
 		assert_string_equal(tag##_name((enum tag)(count)), "?");                                     \
-		assert_string_equal(tag##_name((enum tag) - 1), "?");                                        \
+		assert_string_equal(tag##_name((enum tag)(-1)), "?");                                        \
 		assert_string_equal(tag##_help((enum tag)(count)), "?");                                     \
 	} while (0)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void names_round_trip(void **state)
 {
