@@ -73,6 +73,21 @@ static void walk_all(struct replica *r)
 	r->walk_left = r->table.slot_count;
 }
 
+/* Finds the entry, or makes it. A walk that is under way gets longer by the new one, or it would miss
+ * another. */
+static uint32_t find_or_add(struct replica *r, uint64_t key)
+{
+	uint32_t slot = entry_table_find(&r->table, key);
+
+	if (slot != SLOT_NONE)
+		return slot;
+	slot = entry_table_add(&r->table, key);
+	r->table.slots[slot].dump = r->dump;
+	if (r->walk_left > 0)
+		r->walk_left++;
+	return slot;
+}
+
 /* --- claims ----------------------------------------------------------------------------------------- */
 
 /* Same owner seen at the same place: the same mclag, whichever leaf sees it. */
@@ -294,17 +309,14 @@ static void gone(struct replica *r, struct entry *e, struct place place)
 void replica_sighting(struct replica *r, struct step *s, const struct entry_event *ev)
 {
 	uint64_t key = entry_key(ev->vlan, ev->mac);
-	uint32_t slot = entry_table_find(&r->table, key);
+	uint32_t slot;
 	struct entry *e;
 
 	if (mac_equal(ev->mac, r->via) || mac_is_multicast(ev->mac) || ev->place.kind == PLACE_NONE)
 		return;
-	if (slot == SLOT_NONE) {
-		if (ev->sighting == SIGHTING_GONE)
-			return;
-		slot = entry_table_add(&r->table, key);
-		r->table.slots[slot].dump = r->dump;
-	}
+	if (ev->sighting == SIGHTING_GONE && entry_table_find(&r->table, key) == SLOT_NONE)
+		return;
+	slot = find_or_add(r, key);
 	e = &r->table.slots[slot];
 	if (ev->sighting != SIGHTING_GONE)
 		e->dump = r->dump;
@@ -385,20 +397,12 @@ void replica_leg(struct replica *r, struct step *s, uint16_t mclag, bool open, b
 
 void replica_set_peer_via(struct replica *r, struct step *s, struct mac via)
 {
-	uint32_t slot;
-
 	if (mac_equal(r->peer_via, via))
 		return;
 	r->peer_via = via;
 	walk_all(r);
-	if (mac_is_zero(via))
-		return;
-	slot = entry_table_find(&r->table, entry_key(0, via));
-	if (slot == SLOT_NONE) {
-		slot = entry_table_add(&r->table, entry_key(0, via));
-		r->table.slots[slot].dump = r->dump;
-	}
-	replica_reconcile(r, s, slot);
+	if (!mac_is_zero(via))
+		replica_reconcile(r, s, find_or_add(r, entry_key(0, via)));
 }
 
 void replica_adopted(struct replica *r)
@@ -434,9 +438,8 @@ void replica_receive(struct replica *r, struct step *s, const struct mac_entry *
 			r->overflowed = true;
 			return;
 		}
-		slot = entry_table_add(&r->table, key);
-		r->table.slots[slot].dump = r->dump;
 	}
+	slot = find_or_add(r, key);
 	e = &r->table.slots[slot];
 	clear_peer(r, e);
 	if (!m->gone) {
