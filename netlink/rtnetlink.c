@@ -26,7 +26,6 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <stdalign.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,30 +35,6 @@
 #define ANSWER_BUFFER (1 << 20)   /* receive buffer of the writer: every message of a batch may be refused */
 #define DUMP_ATTEMPTS 16          /* interrupted dumps in a row before giving up */
 #define TEXT_SIZE     256
-
-void netlink_explain(char *err, size_t errlen, const char *format, ...)
-{
-	va_list args;
-
-	if (!errlen)
-		return;
-	va_start(args, format);
-	(void)vsnprintf(err, errlen, format, args);
-	va_end(args);
-}
-
-bool netlink_ifname_valid(const char *name)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+@";
-	size_t length = strnlen(name, IFNAMSIZ);
-
-	if (length == 0 || length >= IFNAMSIZ)
-		return false;
-	/* dev_valid_name(): these two are directories in sysfs */
-	if (!strcmp(name, ".") || !strcmp(name, ".."))
-		return false;
-	return strspn(name, allowed) == length;
-}
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
@@ -186,6 +161,14 @@ static void listener_deliver(struct netlink_listener *l, ssize_t length)
 		l->counters.refused++;
 }
 
+/* Wait for messages; after an overflow also come back at once, since an emptied queue wakes nobody. */
+static void listener_arm(struct netlink_listener *l)
+{
+	const struct timeval now = {0};
+
+	must(event_add(l->event, l->lost ? &now : NULL));
+}
+
 static void listener_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct netlink_listener *l = arg;
@@ -198,6 +181,7 @@ static void listener_readable(evutil_socket_t fd, short what, void *arg)
 			if (!l->lost)
 				return;
 			l->lost = false;
+			must(event_remove_timer(l->event));
 			l->handler->overrun(l->handler);
 			return;
 		}
@@ -212,6 +196,8 @@ static void listener_readable(evutil_socket_t fd, short what, void *arg)
 			listener_deliver(l, n);
 		}
 	}
+	if (l->lost)
+		listener_arm(l);
 }
 
 /* Let the kernel drop what is of another family, before it takes room in the queue. */
@@ -296,7 +282,7 @@ void netlink_listener_pause(struct netlink_listener *l, bool paused)
 	if (paused)
 		must(event_del(l->event));
 	else
-		must(event_add(l->event, NULL));
+		listener_arm(l);
 }
 
 /* --- dump ------------------------------------------------------------------------------------- */

@@ -10,11 +10,16 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,14 +147,15 @@ void lab_turn(struct event_base *base)
 	const struct timespec pause = {.tv_nsec = 500000};
 
 	if (base)
-		assert_true(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
+		assert_true(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK) >= 0);
 	(void)nanosleep(&pause, NULL); /* gives the kernel the CPU; the condition is asked again after it */
 }
 
-void lab_port_open(struct lab_port *port, const char *ifname)
+void lab_port_open_for(struct lab_port *port, const char *ifname, uint16_t ethertype)
 {
 	struct sockaddr_ll self = {
-	    .sll_family = AF_PACKET, .sll_protocol = htons(ETHERTYPE), .sll_ifindex = lab_index(ifname)};
+	    .sll_family = AF_PACKET, .sll_protocol = htons(ethertype), .sll_ifindex = lab_index(ifname)};
+	const int room = 16 << 20; /* a stream overflows no socket */
 	struct packet_mreq promiscuous = {.mr_ifindex = self.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
 
 	memset(port, 0, sizeof(*port));
@@ -158,7 +164,13 @@ void lab_port_open(struct lab_port *port, const char *ifname)
 	assert_int_equal(bind(port->fd, (struct sockaddr *)&self, sizeof(self)), 0);
 	assert_int_equal(
 	    setsockopt(port->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)), 0);
+	assert_int_equal(setsockopt(port->fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), 0);
 	lab_mac(ifname, port->mac);
+}
+
+void lab_port_open(struct lab_port *port, const char *ifname)
+{
+	lab_port_open_for(port, ifname, ETHERTYPE);
 }
 
 void lab_port_close(struct lab_port *port)
@@ -171,19 +183,26 @@ void lab_send_raw(struct lab_port *port, const void *frame, size_t length)
 	assert_int_equal(send(port->fd, frame, length, 0), length);
 }
 
+static void frame_make(uint8_t frame[ETH_ZLEN], const uint8_t from[6], const uint8_t to[6], uint8_t number)
+{
+	const uint16_t type = htons(ETHERTYPE);
+
+	memset(frame, 0, ETH_ZLEN);
+	memcpy(frame, to, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, from, ETH_ALEN);
+	memcpy(frame + (size_t)2 * ETH_ALEN, &type, sizeof(type));
+	frame[ETH_HLEN] = number;
+}
+
 void lab_send(struct lab_port *port, const uint8_t to[6], uint8_t number)
 {
-	uint8_t frame[ETH_ZLEN] = {0};
-	struct ethhdr *header = (void *)frame;
+	uint8_t frame[ETH_ZLEN];
 
-	memcpy(header->h_dest, to, ETH_ALEN);
-	memcpy(header->h_source, port->mac, ETH_ALEN);
-	header->h_proto = htons(ETHERTYPE);
-	frame[ETH_HLEN] = number;
+	frame_make(frame, port->mac, to, number);
 	lab_send_raw(port, frame, sizeof(frame));
 }
 
-unsigned lab_seen(struct lab_port *port, uint8_t number)
+unsigned lab_seen_at(struct lab_port *port, uint8_t number, size_t offset)
 {
 	uint8_t frame[ETH_FRAME_LEN];
 	struct sockaddr_ll from;
@@ -191,10 +210,68 @@ unsigned lab_seen(struct lab_port *port, uint8_t number)
 	ssize_t n;
 
 	while ((n = recvfrom(port->fd, frame, sizeof(frame), 0, (struct sockaddr *)&from, &size)) >= 0) {
-		if (n > ETH_HLEN && from.sll_pkttype != PACKET_OUTGOING)
-			port->seen[frame[ETH_HLEN]]++;
+		if (n > (ssize_t)offset && from.sll_pkttype != PACKET_OUTGOING)
+			port->seen[frame[offset]]++;
 		size = sizeof(from);
 	}
 	assert_int_equal(errno, EAGAIN);
 	return port->seen[number];
+}
+
+unsigned lab_seen(struct lab_port *port, uint8_t number)
+{
+	return lab_seen_at(port, number, ETH_HLEN);
+}
+
+/* What the two processes share. */
+struct lab_stream {
+	atomic_bool stop;
+	atomic_uint sent;
+	pid_t sender;
+};
+
+static _Noreturn void stream_run(struct lab_stream *stream, const struct lab_port *port, uint8_t number)
+{
+	const struct timespec pause = {.tv_nsec = 20000};
+	uint8_t frame[ETH_ZLEN];
+	cpu_set_t any;
+
+	memset(&any, 0xff, sizeof(any));
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
+	(void)sched_setaffinity(0, sizeof(any), &any);
+	frame_make(frame, port->mac, lab_broadcast, number);
+	while (!atomic_load(&stream->stop)) {
+		if (send(port->fd, frame, sizeof(frame), 0) == sizeof(frame))
+			atomic_fetch_add(&stream->sent, 1);
+		(void)nanosleep(&pause, NULL);
+	}
+	_exit(0);
+}
+
+struct lab_stream *lab_stream_start(const struct lab_port *port, uint8_t number)
+{
+	struct lab_stream *stream =
+	    mmap(NULL, sizeof(*stream), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	assert_true(stream != MAP_FAILED);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		stream_run(stream, port, number);
+	stream->sender = pid;
+	return stream;
+}
+
+unsigned lab_stream_stop(struct lab_stream *stream)
+{
+	unsigned sent;
+	int status;
+
+	atomic_store(&stream->stop, true);
+	assert_int_equal(waitpid(stream->sender, &status, 0), stream->sender);
+	assert_int_equal(status, 0);
+	sent = atomic_load(&stream->sent);
+	munmap(stream, sizeof(*stream));
+	return sent;
 }

@@ -41,7 +41,7 @@ bool lab_try(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int lab_index(const char *ifname);
 void lab_mac(const char *ifname, uint8_t mac[6]);
 
-/* Milliseconds of a clock that only goes forward; let the loop run what is ready. */
+/* Milliseconds of a clock that only goes forward; one turn of the loop. */
 uint64_t lab_now(void);
 void lab_turn(struct event_base *);
 
@@ -64,10 +64,18 @@ struct lab_port {
 };
 
 void lab_port_open(struct lab_port *, const char *ifname);
+void lab_port_open_for(struct lab_port *, const char *ifname, uint16_t ethertype);
 void lab_port_close(struct lab_port *);
 void lab_send(struct lab_port *, const uint8_t to[6], uint8_t number);
 void lab_send_raw(struct lab_port *, const void *frame, size_t length);
 unsigned lab_seen(struct lab_port *, uint8_t number); /* how many of them have come so far */
+unsigned lab_seen_at(struct lab_port *, uint8_t number,
+		     size_t offset); /* where the number stands in the frame */
+
+/* Another process, on another CPU, sends the frame over and over to everybody; stopping tells how often. */
+struct lab_stream;
+struct lab_stream *lab_stream_start(const struct lab_port *, uint8_t number);
+unsigned lab_stream_stop(struct lab_stream *);
 
 extern const uint8_t lab_broadcast[6];
 
