@@ -155,12 +155,11 @@ static void show_pair(const struct sheet *sheet, const Mclag__Control__Status *s
 		const Mclag__Control__Table *m = s->tables->mac;
 
 		table_cell(t, TONE_HEAD, "macs");
-		table_cell(t, TONE_PLAIN,
-			   "%u: %u seen here, %u by the peer, %u programmed, %u not told yet; %s", m->total,
-			   m->local, m->peer, m->programmed, m->queued,
-			   m->synced && m->peer_synced ? "both leaves synced"
-			   : m->synced                 ? "the peer is not synced"
-						       : "not synced");
+		table_cell(t, TONE_PLAIN, "%u: %u here, %u at the peer, %u programmed, %u not told; %s",
+			   m->total, m->local, m->peer, m->programmed, m->queued,
+			   !m->synced       ? "not synced"
+			   : m->peer_synced ? "synced"
+					    : "peer not synced");
 	}
 	table_finish(t, sheet);
 }
@@ -267,12 +266,14 @@ static void show_lacp_info(struct table *t, const char *name, const Mclag__Contr
 	char state[LIST_TEXT_SIZE];
 
 	table_cell(t, TONE_HEAD, "%s", name);
-	if (info == NULL)
-		table_cell(t, TONE_PLAIN, "-");
-	else
-		table_cell(t, TONE_PLAIN, "%u,%s key %u port %u,%u %s", info->system_priority, info->system,
-			   info->key, info->port_priority, info->port,
-			   join(info->state, info->n_state, state));
+	if (info == NULL) {
+		table_cell(t, TONE_PLAIN, "not known");
+		return;
+	}
+	table_cell(t, TONE_PLAIN, "%u,%s key %u port %u,%u", info->system_priority, info->system, info->key,
+		   info->port_priority, info->port);
+	table_cell(t, TONE_PLAIN, "%s", "");
+	table_cell(t, TONE_PLAIN, "%s", join(info->state, info->n_state, state));
 }
 
 /* Each hold with what it means: a hold is the question, its help the answer. */
@@ -306,10 +307,10 @@ static void show_port(const struct sheet *sheet, const Mclag__Control__Port *p)
 	table_cell(t, TONE_HEAD, "link");
 	table_cell(t, TONE_PLAIN, "%s, %s, %s", yes(p->carrier, "carrier", "no carrier"),
 		   speed_format(p->speed, speed),
-		   yes(p->isolated, "isolated from the peer link", "open to the peer link"));
+		   yes(p->isolated, "isolated from the peer link", "not isolated"));
 	table_cell(t, TONE_HEAD, "speaker");
 	if (p->lacp_receive[0] == '\0') {
-		table_cell(t, TONE_PLAIN, "%s", p->speaker);
+		table_cell(t, TONE_PLAIN, "%s", known(p->speaker));
 	} else {
 		table_cell(t, TONE_PLAIN, "%s: receive %s, mux %s; %" PRIu64 " PDUs in, %" PRIu64 " out",
 			   p->speaker, p->lacp_receive, p->lacp_mux, p->pdus_in, p->pdus_out);
@@ -359,7 +360,7 @@ void show_mac(const struct sheet *sheet, Mclag__Control__Mac *mac)
 {
 	static const struct column columns[] = {
 	    {"VLAN", true, 0},  {"MAC", false, 0},        {"PLACE", false, 0}, {"PORT", false, 0},
-	    {"SEEN", false, 0}, {"PROGRAMMED", false, 0}, {"MOVES", false, 0},
+	    {"SEEN", false, 0}, {"PROGRAMMED", false, 0}, {"MOVES", true, 0},
 	};
 	struct table *t = table_create(columns, 7, 0);
 

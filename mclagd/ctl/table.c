@@ -158,8 +158,11 @@ static void print_row(const struct table *t, const struct sheet *sheet, const st
 		left += widths[i] + COLUMN_GAP;
 	}
 	const struct cell *last = &row[t->count - 1];
+	const char *text = t->pool + last->at;
+	int blank = t->columns[t->count - 1].right ? widths[t->count - 1] - (int)strlen(text) : 0;
 
-	put_wrapped(sheet, last->tone, left, t->pool + last->at);
+	fprintf(sheet->out, "%*s", blank, "");
+	put_wrapped(sheet, last->tone, left + blank, text);
 }
 
 void table_finish(struct table *t, const struct sheet *sheet)
