@@ -92,7 +92,7 @@ static void role_enter(struct domain *d, struct step *s, enum role role, uint64_
 	d->role = role;
 	d->role_since = s->now;
 	d->role_reason = reason;
-	step_action(s, ACTION_SAVE);
+	d->legs.unsaved = true;
 }
 
 /* What the verdict alone makes of the role. A split changes nothing: the primary keeps, the secondary stays.
@@ -219,7 +219,8 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 {
 	struct pair pair;
 
-	role_follow(d, s);
+	if (d->liveness.verdict != before || !session_greeted(&d->session))
+		role_follow(d, s); /* else we talk with the peer already: what was elected counts */
 	session_path(&d->session, s, d->stopped ? PATH_NONE : liveness_best_path(&d->liveness));
 	end_session(d, s);
 	if (d->liveness.verdict == VERDICT_GONE && before != VERDICT_GONE)
@@ -231,8 +232,16 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 	pair = pair_of(d);
 	mclags_pair(&d->legs, s, &pair);
 	stop(d, s);
+	if (d->stopped) {
+		pair = pair_of(d); /* nothing is sent from now on */
+		mclags_pair(&d->legs, s, &pair);
+		end_session(d, s);
+	}
 	tell_beacon(d, s, false);
 	replica_pump(&d->macs, s, &d->room);
+	if (d->legs.unsaved) /* last: nobody waits for it */
+		step_action(s, ACTION_SAVE);
+	d->legs.unsaved = false;
 }
 
 /* --- events ----------------------------------------------------------------------------------------- */
@@ -355,10 +364,10 @@ static void begin_stop(struct domain *d, struct step *s, enum reason reason)
 static void timer(struct domain *d, struct step *s)
 {
 	liveness_timer(&d->liveness, s);
-	if (session_timer(&d->session, s))
-		replica_send_digest(&d->macs, s);
 	mclags_timer(&d->legs, s);
 	replica_timer(&d->macs, s);
+	if (session_timer(&d->session, s)) /* last: it may end the session, and then nothing can be sent */
+		replica_send_digest(&d->macs, s);
 }
 
 static void dispatch(struct domain *d, struct step *s, const struct event *e)

@@ -183,6 +183,18 @@ static void path_up(struct liveness *l, struct step *s, int path)
 		   path_text(path));
 }
 
+/* The peer link is lost: does the peer still live? What it heard before that proves nothing, even when it
+ * arrives later. */
+static void ask_evidence(struct liveness *l, struct step *s)
+{
+	l->peer_link_lost = s->now;
+	for (size_t i = 0; i < l->path_count; i++) {
+		l->paths[i].answered = false;
+		if (i != PATH_PEER_LINK)
+			step_action(s, ACTION_PROBE)->path = (int)i;
+	}
+}
+
 static void path_down(struct liveness *l, struct step *s, int path)
 {
 	struct liveness_path *p = &l->paths[path];
@@ -195,6 +207,8 @@ static void path_down(struct liveness *l, struct step *s, int path)
 	step_trace(s, TRACE_LIVENESS, TRACE_WARN, 0,
 		   "no keepalive for %lld ms -> the peer is not heard on %s",
 		   (long long)msec_since(s->now, p->heard), path_text(path));
+	if (path == PATH_PEER_LINK)
+		ask_evidence(l, s);
 }
 
 void liveness_heard(struct liveness *l, struct step *s, const struct heard_event *e)
@@ -212,7 +226,8 @@ void liveness_heard(struct liveness *l, struct step *s, const struct heard_event
 	p->ever = true;
 	p->assumed = false;
 	p->heard = s->now;
-	p->answered = true;
+	if (s->now.ms - e->echo_ms >= l->peer_link_lost.ms)
+		p->answered = true;
 	path_up(l, s, e->path);
 	evaluate(l, s);
 }
@@ -225,13 +240,8 @@ void liveness_carrier(struct liveness *l, struct step *s, bool carrier)
 	l->carrier_changed = s->now;
 	step_trace(s, TRACE_LIVENESS, carrier ? TRACE_INFO : TRACE_WARN, 0, "peer link carrier %s",
 		   carrier ? "came" : "was lost -> asking the peer over the other paths");
-	if (!carrier) {
-		for (size_t i = 0; i < l->path_count; i++) {
-			l->paths[i].answered = false;
-			if (i != PATH_PEER_LINK)
-				step_action(s, ACTION_PROBE)->path = (int)i;
-		}
-	}
+	if (!carrier)
+		ask_evidence(l, s);
 	evaluate(l, s);
 }
 
@@ -273,7 +283,7 @@ enum peer_link_state liveness_peer_link(const struct liveness *l)
 	if (l->carrier && l->paths[PATH_PEER_LINK].up)
 		return PEER_LINK_UP;
 	for (size_t i = PATH_PEER_LINK + 1; i < l->path_count; i++) {
-		if (l->paths[i].up && (l->carrier || l->paths[i].answered))
+		if (l->paths[i].up && l->paths[i].answered)
 			return PEER_LINK_LOST;
 	}
 	return PEER_LINK_DOUBTFUL;

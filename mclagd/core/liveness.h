@@ -18,7 +18,7 @@ struct liveness_path {
 	bool ever; /* heard, both ways, since start */
 	bool up;
 	bool assumed;        /* taken over from a former run of the daemon, not heard yet in this one */
-	bool answered;       /* heard since the peer link's carrier was lost */
+	bool answered;       /* it echoed what we sent after the peer link was lost */
 	bool hears_us;       /* what the last keepalive said */
 	struct msec heard;   /* last both ways */
 	struct msec changed; /* of up */
@@ -31,6 +31,7 @@ struct liveness {
 	struct liveness_path paths[PATH_MAX_COUNT];
 	bool carrier; /* of the peer link */
 	struct msec carrier_changed;
+	struct msec peer_link_lost; /* its carrier or its keepalives */
 	enum verdict verdict;
 	struct msec since;
 	struct msec alone_at;

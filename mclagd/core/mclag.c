@@ -120,7 +120,7 @@ static void leg_enter(struct mclags *ms, struct step *s, struct leg *leg, enum l
 			   (unsigned)leg->id, leg_phase_name(phase));
 	if (carried != leg_carries(leg)) {
 		ms->watch->changed(ms->watch, s, leg);
-		step_action(s, ACTION_SAVE);
+		ms->unsaved = true;
 	}
 }
 
@@ -131,6 +131,7 @@ static void leg_close(struct mclags *ms, struct step *s, struct leg *leg, enum r
 {
 	bool opened = phase_may_carry(leg->phase);
 
+	leg->confirmed = leg->confirming = false;
 	if (leg->speaker == SPEAKER_ENGINE)
 		lacp_open(&leg->lacp, s, false);
 	if (opened && leg->carrier)
@@ -148,14 +149,19 @@ static void leg_opening(struct mclags *ms, struct step *s, struct leg *leg, enum
 	step_gate(s, ACTION_FORWARD, leg_place(leg), true);
 }
 
-static void leg_request(struct mclags *ms, struct step *s, struct leg *leg)
+static void ask(struct step *s, struct leg *leg)
 {
-	leg_enter(ms, s, leg, LEG_REQUESTING, REASON_PROOF);
-	tell(ms, s, leg);
 	leg->nonce++;
 	if (!leg->nonce)
 		leg->nonce++;
 	send_handshake(s, MESSAGE_LEG_REQUEST, leg->id, leg->nonce, false);
+}
+
+static void leg_request(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	leg_enter(ms, s, leg, LEG_REQUESTING, REASON_PROOF);
+	tell(ms, s, leg);
+	ask(s, leg);
 }
 
 static enum reason closing_reason(hold_set holds)
@@ -276,8 +282,21 @@ static bool peer_link_wanted(const struct mclags *ms)
 	for (size_t i = 0; i < ms->count; i++) {
 		if (ms->legs[i].isolated != ms->legs[i].peer_open)
 			return false;
+		if (phase_may_carry(ms->legs[i].phase) && !ms->legs[i].confirmed)
+			return false;
 	}
 	return ms->pair.greeted && ms->peer_legs_known;
+}
+
+/* A leg may have opened while nobody could grant it: before the peer link opens, the peer must isolate its
+ * own. */
+static void confirm(const struct mclags *ms, struct step *s, struct leg *leg)
+{
+	if (ms->peer_link_open || !ms->pair.greeted || !ms->peer_legs_known || leg->confirmed ||
+	    leg->confirming || !phase_may_carry(leg->phase) || !msec_reached(s->now, leg->retry_at))
+		return;
+	leg->confirming = true;
+	ask(s, leg);
 }
 
 static void gate_peer_link(struct mclags *ms, struct step *s)
@@ -291,7 +310,7 @@ static void gate_peer_link(struct mclags *ms, struct step *s)
 		   open ? "the peer's legs are known and isolated -> peer link open for data"
 			: "the pair is apart -> peer link closed for data");
 	step_gate(s, ACTION_FORWARD, (struct place){.kind = PLACE_PEER_LINK}, open);
-	step_action(s, ACTION_SAVE);
+	ms->unsaved = true;
 }
 
 /* The peer is not there (any more): its legs carry nothing. */
@@ -309,8 +328,10 @@ static void forget_peer(struct mclags *ms)
 static void settle(struct mclags *ms, struct step *s)
 {
 	gate_peer_link(ms, s);
-	for (size_t i = 0; i < ms->count; i++)
+	for (size_t i = 0; i < ms->count; i++) {
 		isolate(ms, s, &ms->legs[i]);
+		confirm(ms, s, &ms->legs[i]);
+	}
 	for (size_t i = 0; i < ms->count; i++)
 		evaluate(ms, s, &ms->legs[i]);
 }
@@ -349,7 +370,7 @@ void mclags_lacpdu(struct mclags *ms, struct step *s, uint16_t mclag, const stru
 	lacp_receive(&leg->lacp, s, pdu);
 	evaluate(ms, s, leg);
 	if (leg->lacp.actor.state != before && leg_carries(leg))
-		step_action(s, ACTION_SAVE);
+		ms->unsaved = true;
 }
 
 static void opened(struct mclags *ms, struct step *s, struct leg *leg)
@@ -389,7 +410,6 @@ static void isolate_done(struct step *s, struct leg *leg, const struct done_even
 	leg->isolated = e->on;
 	if (e->on && leg->peer_open)
 		answer_request(s, leg, true);
-	step_action(s, ACTION_SAVE);
 }
 
 void mclags_done(struct mclags *ms, struct step *s, const struct done_event *e)
@@ -407,6 +427,7 @@ void mclags_done(struct mclags *ms, struct step *s, const struct done_event *e)
 	leg = find(ms, e->port.mclag);
 	if (!leg)
 		return;
+	ms->unsaved = true;
 	if (e->isolate)
 		isolate_done(s, leg, e);
 	else
@@ -446,6 +467,10 @@ void mclags_pair(struct mclags *ms, struct step *s, const struct pair *pair)
 	if (pair_equal(&ms->pair, pair))
 		return;
 	ms->pair = *pair;
+	for (size_t i = 0; !pair->greeted && i < ms->count; i++) {
+		ms->legs[i].peer_nonce = 0; /* nobody to answer, nobody answers */
+		ms->legs[i].confirmed = ms->legs[i].confirming = false;
+	}
 	if (pair->verdict != was && (pair->verdict == VERDICT_GONE || pair->verdict == VERDICT_ALONE))
 		forget_peer(ms);
 	change_system(ms, s);
@@ -459,6 +484,7 @@ void mclags_session_start(struct mclags *ms, struct step *s)
 		struct leg *leg = &ms->legs[i];
 
 		leg->told_valid = false;
+		leg->confirmed = leg->confirming = false;
 		leg->peer_nonce = 0;
 		leg->peer_told =
 		    false; /* what was known stays until then: isolation is not lifted on a guess */
@@ -491,7 +517,8 @@ void mclags_peer_state(struct mclags *ms, struct step *s, const struct leg_state
 	leg->peer_known = true;
 	leg->peer_told = true;
 	leg->peer = *state;
-	leg->peer_open = phase_may_carry(state->phase);
+	if (state->phase != LEG_REQUESTING) /* then its LegRequest says more: it may be granted already */
+		leg->peer_open = phase_may_carry(state->phase);
 	if (!leg->peer_open)
 		leg->peer_nonce = 0;
 	isolate(ms, s, leg);
@@ -518,8 +545,16 @@ void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_hands
 {
 	struct leg *leg = find(ms, h->mclag);
 
-	if (!leg || leg->phase != LEG_REQUESTING || h->nonce != leg->nonce)
+	if (!leg || (leg->phase != LEG_REQUESTING && !leg->confirming) || h->nonce != leg->nonce)
 		return; /* of a request that was given up */
+	leg->confirmed = h->granted;
+	if (leg->confirming) {
+		leg->confirming = false;
+		if (!h->granted)
+			leg->retry_at = msec_after(s->now, MCLAG_RETRY_MS);
+		gate_peer_link(ms, s);
+		return;
+	}
 	if (h->granted) {
 		leg_opening(ms, s, leg, REASON_GRANTED);
 		return;

@@ -47,6 +47,8 @@ struct leg {
 	struct msec retry_at;  /* a refusal keeps it closed until then */
 	enum hold refused;     /* which hold that is: HOLD_DATAPLANE or HOLD_GRANT */
 	uint32_t nonce;        /* of the last LegRequest */
+	bool confirmed;        /* the peer has granted the leg in this session, and it has not closed since */
+	bool confirming;       /* it is asked to, though the leg carries data already */
 	struct leg_state told; /* the LegState last sent in this session */
 	bool told_valid;
 
@@ -76,6 +78,7 @@ struct mclags {
 	bool peer_legs_known; /* all LegStates of this session are here */
 	bool peer_link_open;  /* the peer link may carry data, as last asked for */
 	struct msec peer_link_retry_at;
+	bool unsaved;         /* what leg_resume_state() says has changed; the domain clears it */
 };
 
 void mclags_init(struct mclags *ms, const struct domain_config *config, struct leg_watch *watch);

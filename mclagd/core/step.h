@@ -53,6 +53,7 @@ struct heard_event {
 	int path;
 	uint64_t boot_id;
 	bool hears_us; /* the peer lately heard us on this path */
+	int64_t echo_ms; /* how long ago we sent what it echoes, rounded up: the peer lived after that */
 	struct beacon beacon;
 };
 
