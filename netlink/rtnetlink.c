@@ -161,12 +161,15 @@ static void listener_deliver(struct netlink_listener *l, ssize_t length)
 		l->counters.refused++;
 }
 
-/* Wait for messages; after an overflow also come back at once, since an emptied queue wakes nobody. */
+/*
+ * Wait for messages; after an overflow come back at once as well, since an emptied queue wakes nobody. A
+ * timeout that fires takes even a persistent event off, and one that has not must go: so off first, then on.
+ */
 static void listener_arm(struct netlink_listener *l)
 {
 	const struct timeval now = {0};
 
-	must(event_add(l->event, l->lost ? &now : NULL));
+	must(event_del(l->event) || event_add(l->event, l->lost ? &now : NULL));
 }
 
 static void listener_readable(evutil_socket_t fd, short what, void *arg)
@@ -181,7 +184,7 @@ static void listener_readable(evutil_socket_t fd, short what, void *arg)
 			if (!l->lost)
 				return;
 			l->lost = false;
-			must(event_remove_timer(l->event));
+			listener_arm(l);
 			l->handler->overrun(l->handler);
 			return;
 		}
