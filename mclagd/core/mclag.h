@@ -78,7 +78,7 @@ struct mclags {
 	bool peer_legs_known; /* all LegStates of this session are here */
 	bool peer_link_open;  /* the peer link may carry data, as last asked for */
 	struct msec peer_link_retry_at;
-	bool unsaved;         /* what leg_resume_state() says has changed; the domain clears it */
+	bool unsaved; /* what leg_resume_state() says has changed; the domain clears it */
 };
 
 void mclags_init(struct mclags *ms, const struct domain_config *config, struct leg_watch *watch);
