@@ -117,7 +117,7 @@ enum keepalive_drop keepalive_decode(const uint8_t *bytes, size_t len, const str
 const char *keepalive_drop_text(enum keepalive_drop drop)
 {
 	static const char *const texts[KEEPALIVE_DROP_COUNT] = {
-#define X(name, words) [name] = words,
+#define X(name, words) [name] = (words),
 	    KEEPALIVE_DROPS(X)
 #undef X
 	};

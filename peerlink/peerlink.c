@@ -173,7 +173,7 @@ static void forget(struct peerlink *p, const struct conn *c)
 			continue;
 		p->greeter_count--;
 		memmove(&p->greeters[i], &p->greeters[i + 1],
-			(p->greeter_count - i) * sizeof(p->greeters[0]));
+			(p->greeter_count - i) * sizeof(struct conn *));
 		break;
 	}
 }
@@ -503,7 +503,7 @@ const struct peerlink_counters *peerlink_counters(const struct peerlink *p)
 const char *peerlink_reason_text(enum peerlink_reason reason)
 {
 	static const char *const texts[PEERLINK_REASON_COUNT] = {
-#define X(name, words) [name] = words,
+#define X(name, words) [name] = (words),
 	    PEERLINK_REASONS(X)
 #undef X
 	};

@@ -128,8 +128,8 @@ int pin_parse(const char *text, struct pin *pin)
 
 const char *pin_format(const struct pin *pin, char text[static PIN_TEXT_SIZE])
 {
-	memcpy(text, PIN_PREFIX, strlen(PIN_PREFIX));
-	hex_write(pin->sha256, PIN_SIZE, text + strlen(PIN_PREFIX));
+	int prefix = snprintf(text, PIN_TEXT_SIZE, "%s", PIN_PREFIX);
+	hex_write(pin->sha256, PIN_SIZE, text + prefix);
 	return text;
 }
 
