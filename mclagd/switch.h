@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * switch.h - the seam between the daemon and what it drives: the Linux kernel (linux.c), later a SONiC switch.
+ * switch.h - the seam between the daemon and what it drives: the Linux kernel (linux.c), later a SONiC
+ * switch.
  *
  * Events come in through struct switch_events as the core's own events; requests go out as the core's own
- * actions. A switch never decides: it sees and sets. Requests are performed at once and in order; entry
- * writes may be batched until switch_flush().
+ * actions. A switch never decides: it sees and sets. Gates and entry writes are performed in order, at the
+ * latest by switch_flush(); all gates of one batch may become one change of the dataplane.
  */
 #ifndef MCLAGD_SWITCH_H
 #define MCLAGD_SWITCH_H
@@ -17,7 +18,8 @@ struct switch_driver;
 
 /* Embedded by the owner. */
 struct switch_events {
-	/* Something happened; the owner steps the domain with it. */
+	/* Something happened; the owner steps the domain with it. May come from inside a call into the
+	 * switch, so the owner queues what it cannot take at once. */
 	void (*event)(struct switch_events *self, const struct event *e);
 	/* Something went wrong, or is worth an operator's look. */
 	void (*notice)(struct switch_events *self, const char *text);
@@ -29,20 +31,32 @@ struct switch_leg {
 	bool forwarding, isolated;
 };
 
-/* Opens and prepares the ports named in the configuration (fail closed: nothing forwards). resume: leave in place
- * what forwards and is isolated now. 0, or -errno with text in why naming the port and what is wrong. */
+/* What the domain's configuration needs to know of the switch. Zero = there is none. */
+struct switch_facts {
+	struct mac bridge;
+	struct mac via; /* of the L3 interface on the peer link */
+	int64_t ageing_ms;
+};
+
+/* Opens and prepares the ports named in the configuration (fail closed: nothing forwards). resume: leave in
+ * place what forwards and is isolated now. May run the loop until the ports are known, so nothing else lives
+ * on it yet. 0, or -errno with text in why naming the port and what is wrong. */
 int switch_open(struct switch_driver **sw, struct event_base *base, const struct config *config, bool resume,
 		struct switch_events *events, char *why, size_t size);
-/* Dumps links, then the MAC table, and starts events. */
-int switch_start(struct switch_driver *sw, char *why, size_t size);
-/* Performs one LACPDU, FORWARD, ISOLATE, PROGRAM or UNPROGRAM; the answer to a gate comes through event(),
- * after this call has returned. */
+void switch_facts(const struct switch_driver *sw, struct switch_facts *facts);
+/* What is forwarding and isolated in the dataplane itself; returns the number of legs, at most room. */
+size_t switch_legs(struct switch_driver *sw, struct switch_leg *legs, size_t room, bool *peer_link_open);
+/* Before switch_start(): makes the dataplane do exactly this; legs that are not listed are closed. */
+int switch_restore(struct switch_driver *sw, const struct switch_leg *legs, size_t count, bool peer_link_open,
+		   char *why, size_t size);
+/* Tells the links, dumps the MAC table, and from now on tells what changes. */
+void switch_start(struct switch_driver *sw);
+/* Performs one LACPDU, FORWARD, ISOLATE, PROGRAM or UNPROGRAM. Each gate is answered by EVENT_DONE, a refused
+ * entry by EVENT_PROGRAM_FAILED. */
 void switch_perform(struct switch_driver *sw, const struct action *a);
 /* Ends a batch of switch_perform(). */
 void switch_flush(struct switch_driver *sw);
-/* What is forwarding and isolated in the dataplane itself; returns the number of legs, at most room. */
-size_t switch_legs(struct switch_driver *sw, struct switch_leg *legs, size_t room, bool *peer_link_open);
-/* Leaves the dataplane as it is. */
+/* Leaves the dataplane as it is. Takes NULL. */
 void switch_close(struct switch_driver *sw);
 
 #endif

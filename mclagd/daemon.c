@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The loop of the design: a callback builds an event -> run() -> domain_step() -> the actions in order -> one
+ * timer.
+ *
+ * run() is the only caller of domain_step(). Performing an action may raise events (a gate's answer, a
+ * refused entry); they are queued and stepped after the actions of the step that caused them, so nothing
+ * recurses, and all of them see the same moment: the clock is read once per wake-up.
+ *
+ * That clock is CLOCK_MONOTONIC, not CLOCK_BOOTTIME, which also counts while the machine sleeps (a virtual
+ * leaf that is paused or migrated): after such a sleep BOOTTIME would let every timeout pass at once, and the
+ * silence of a peer that we could not have heard would count as its death. It is libevent's clock too, so
+ * deadlines and timers agree.
+ *
+ * Priorities: keepalives, links, LACPDUs and due deadlines first, then the session and the control socket,
+ * then tables. A deadline that is due already when the step ends means "there is work left", and waits behind
+ * everything else.
+ */
+#include "mclagd/daemon.h"
+
+#include "mclagd/control.h"
+#include "mclagd/log.h"
+#include "mclagd/loop.h"
+#include "mclagd/resume.h"
+#include "mclagd/setup.h"
+#include "mclagd/switch.h"
+#include "peerlink/tls.h"
+#include "proto/message.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define RING_LINES 4096
+#define LEAVE_MS   1000 /* for the last bytes of the session, when we stop */
+
+#define DAEMON_OF(pointer, member)                                                                           \
+	((struct daemon *)(void *)((char *)(pointer)-offsetof(struct daemon, member)))
+
+/* Events that wait for the present step to end. */
+struct queue {
+	struct event *events;
+	size_t room, head, count;
+};
+
+struct daemon {
+	struct event_base *base;
+	const struct config *config; /* borrowed */
+	struct log log;
+	uint64_t boot_id;
+	struct msec started, now;
+	size_t rooms_open; /* of the list below */
+
+	struct domain *domain;
+	struct step step;
+	struct queue queue;
+	bool running; /* inside run() */
+	bool sent;    /* the step sent over the session */
+	bool save;    /* the wake-up changed what a restart needs */
+	struct loop_timer *deadline, *work, *leave;
+	struct loop_timer_handler deadline_handler, work_handler, leave_handler;
+	bool leaving; /* goodbye is said; the loop ends when it has left */
+
+	struct ring *ring;
+	struct resume_origin origin;
+	struct resume resume;    /* what the last run left; legs NULL = nothing */
+	struct leg_resume *legs; /* for saving */
+	struct mclag_config *mclags;
+	struct switch_driver *sw;
+	struct switch_events switch_events;
+	struct tls *tls;
+	struct secret secret;
+	struct peerlink *peerlink;
+	struct peerlink_owner peerlink_owner;
+	struct keepalive *keepalive;
+	struct keepalive_owner keepalive_owner;
+	struct control *control;
+	struct log_limit notices, strangers, violations, beacons, saves;
+	uint64_t unknown_messages; /* kinds of a newer protocol */
+};
+
+static struct msec clock_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (struct msec){(int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000};
+}
+
+static int64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* --- the queue --------------------------------------------------------------------------------------- */
+
+static void queue_put(struct queue *q, const struct event *e)
+{
+	if (q->count == q->room) {
+		size_t room = q->room ? 2 * q->room : 64;
+		struct event *events = calloc(room, sizeof(*events));
+		if (!events)
+			abort();
+		for (size_t i = 0; i < q->count; i++)
+			events[i] = q->events[(q->head + i) % q->room];
+		free(q->events);
+		*q = (struct queue){.events = events, .room = room, .count = q->count};
+	}
+	q->events[(q->head + q->count++) % q->room] = *e;
+}
+
+static bool queue_take(struct queue *q, struct event *e)
+{
+	if (q->count == 0)
+		return false;
+	*e = q->events[q->head];
+	q->head = (q->head + 1) % q->room;
+	q->count--;
+	return true;
+}
+
+/* --- actions ----------------------------------------------------------------------------------------- */
+
+/* A frame that does not fit even past the high mark: the peer does not read, and must not miss a message. */
+static void send_message(struct daemon *d, const struct message *m)
+{
+	uint8_t *bytes;
+	size_t size;
+	message_encode(m, &bytes, &size);
+	int room = peerlink_send(d->peerlink, bytes, size);
+	free(bytes);
+	if (room < 0 && room != -ENOTCONN)
+		peerlink_close(d->peerlink, "the peer does not read what it is sent");
+	d->sent = true;
+}
+
+static void set_beacon(struct daemon *d, const struct beacon *b)
+{
+	uint8_t bytes[BEACON_LIMIT];
+	keepalive_set_payload(d->keepalive, bytes, beacon_encode(b, bytes));
+	keepalive_send_now(d->keepalive);
+}
+
+/* The goodbye is queued; now it has to leave. A daemon of the peer that lost the session hears of us on every
+ * path. */
+static void leave(struct daemon *d)
+{
+	keepalive_send_now(d->keepalive);
+	d->leaving = true;
+	if (peerlink_path(d->peerlink) == PATH_NONE)
+		loop_exit(d->base);
+	else
+		loop_timer_set(d->leave, LEAVE_MS);
+}
+
+static void perform(struct daemon *d, const struct action *a)
+{
+	switch (a->kind) {
+	case ACTION_SEND:
+		send_message(d, &a->message);
+		return;
+	case ACTION_USE_PATH:
+		peerlink_use(d->peerlink, a->path);
+		return;
+	case ACTION_ACCEPT:
+		peerlink_accept(d->peerlink);
+		return;
+	case ACTION_CLOSE:
+		peerlink_close(d->peerlink, reason_name(a->reason));
+		return;
+	case ACTION_STOPPED:
+		leave(d);
+		return;
+	case ACTION_PROBE:
+		keepalive_probe(d->keepalive, a->path);
+		return;
+	case ACTION_BEACON:
+		set_beacon(d, &a->beacon);
+		return;
+	case ACTION_SAVE:
+		d->save = true;
+		return;
+	case ACTION_LACPDU:
+	case ACTION_FORWARD:
+	case ACTION_ISOLATE:
+	case ACTION_PROGRAM:
+	case ACTION_UNPROGRAM:
+		switch_perform(d->sw, a);
+		return;
+	case ACTION_KIND_COUNT:
+		break;
+	}
+	assert(!"an action that does not exist");
+}
+
+static enum config_log_level level_of(enum trace_level level)
+{
+	switch (level) {
+	case TRACE_WARN:
+		return CONFIG_LOG_WARNING;
+	case TRACE_INFO:
+		return CONFIG_LOG_INFO;
+	case TRACE_DEBUG:
+	case TRACE_LEVEL_COUNT:
+		break;
+	}
+	return CONFIG_LOG_DEBUG;
+}
+
+/* Decisions inside are for `log level: debug` only: they would push the operator's events out of the ring. */
+static void tell_trace(struct daemon *d)
+{
+	int64_t wall = d->step.trace_count ? wall_us() : 0;
+	for (size_t i = 0; i < d->step.trace_count; i++) {
+		const struct trace *t = &d->step.traces[i];
+		enum config_log_level level = level_of(t->level);
+		if (level == CONFIG_LOG_DEBUG && d->log.level < CONFIG_LOG_DEBUG)
+			continue;
+		ring_add(d->ring, d->now, wall, t);
+		log_write(&d->log, level, trace_room_name(t->room), t->mclag, "%s", t->text);
+	}
+}
+
+static void save_resume(struct daemon *d)
+{
+	struct resume r;
+	char why[RESUME_WHY_SIZE];
+	d->save = false;
+	domain_resume_state(d->domain, &r, d->legs);
+	if (resume_save(d->config->state_dir, &d->origin, &r, why))
+		log_limited(&d->log, &d->saves, d->now, CONFIG_LOG_ERROR, "daemon",
+			    "the state for a restart cannot be kept: %s", why);
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------- */
+
+static void arm(struct daemon *d)
+{
+	struct msec due = domain_deadline(d->domain);
+	loop_timer_stop(d->deadline);
+	loop_timer_stop(d->work);
+	if (msec_is_never(due))
+		return;
+	int64_t ms = msec_since(due, d->now);
+	loop_timer_set(ms > 0 ? d->deadline : d->work, ms);
+}
+
+static void step_once(struct daemon *d, const struct event *e)
+{
+	d->step.now = d->now;
+	d->sent = false;
+	domain_step(d->domain, &d->step, e);
+	tell_trace(d);
+	for (size_t i = 0; i < d->step.action_count; i++)
+		perform(d, &d->step.actions[i]);
+	switch_flush(d->sw);
+	step_clear(&d->step);
+	if (d->sent)
+		queue_put(&d->queue, &(struct event){.kind = EVENT_ROOM, .room = peerlink_room(d->peerlink)});
+}
+
+/* Everything that happens comes through here. Before the domain is made there is nobody to tell. */
+static void run(struct daemon *d, const struct event *e)
+{
+	struct event next;
+	assert(!d->running || e->kind != EVENT_MESSAGE); /* borrows its message, so it cannot wait */
+	if (!d->domain)
+		return;
+	queue_put(&d->queue, e);
+	if (d->running)
+		return;
+	d->running = true;
+	d->now = clock_now();
+	while (queue_take(&d->queue, &next))
+		step_once(d, &next);
+	if (d->save)
+		save_resume(d);
+	d->running = false;
+	arm(d);
+}
+
+static void deadline_due(struct loop_timer_handler *handler)
+{
+	run(DAEMON_OF(handler, deadline_handler), &(struct event){.kind = EVENT_TIMER});
+}
+
+static void work_due(struct loop_timer_handler *handler)
+{
+	run(DAEMON_OF(handler, work_handler), &(struct event){.kind = EVENT_TIMER});
+}
+
+static void leave_due(struct loop_timer_handler *handler)
+{
+	loop_exit(DAEMON_OF(handler, leave_handler)->base);
+}
+
+/* --- what the rooms tell ----------------------------------------------------------------------------- */
+
+static void switch_event(struct switch_events *events, const struct event *e)
+{
+	run(DAEMON_OF(events, switch_events), e);
+}
+
+static void switch_notice(struct switch_events *events, const char *text)
+{
+	struct daemon *d = DAEMON_OF(events, switch_events);
+	log_limited(&d->log, &d->notices, clock_now(), CONFIG_LOG_WARNING, "switch", "%s", text);
+}
+
+static void session_opened(struct peerlink_owner *owner, int path)
+{
+	run(DAEMON_OF(owner, peerlink_owner), &(struct event){.kind = EVENT_SESSION_OPENED, .path = path});
+}
+
+static enum reason reason_of(enum peerlink_reason reason)
+{
+	switch (reason) {
+	case PEERLINK_REPLACED:
+		return REASON_REPLACED;
+	case PEERLINK_TIMEOUT:
+		return REASON_TIMEOUT;
+	case PEERLINK_OVERSIZE:
+	case PEERLINK_EMPTY:
+		return REASON_VIOLATION;
+	case PEERLINK_CLOSED_HERE:
+	case PEERLINK_CLOSED_PEER:
+	case PEERLINK_LOST:
+	case PEERLINK_UNREACHABLE:
+	case PEERLINK_HANDSHAKE:
+	case PEERLINK_IDENTITY:
+	case PEERLINK_TOO_MANY:
+	case PEERLINK_REASON_COUNT:
+		break;
+	}
+	return REASON_TRANSPORT;
+}
+
+static void session_closed(struct peerlink_owner *owner, enum peerlink_reason reason, const char *text)
+{
+	struct daemon *d = DAEMON_OF(owner, peerlink_owner);
+	log_limited(&d->log, &d->strangers, clock_now(), CONFIG_LOG_INFO, "session", "closed: %s: %s",
+		    peerlink_reason_text(reason), text);
+	run(d, &(struct event){.kind = EVENT_SESSION_CLOSED, .reason = reason_of(reason)});
+	if (d->leaving)
+		loop_exit(d->base);
+}
+
+static void session_frame(struct peerlink_owner *owner, const uint8_t *bytes, size_t len)
+{
+	struct daemon *d = DAEMON_OF(owner, peerlink_owner);
+	char why[MESSAGE_WHY_SIZE];
+	struct message m;
+	int error = message_decode(bytes, len, &m, why);
+	if (error == 0) {
+		run(d, &(struct event){.kind = EVENT_MESSAGE, .message = &m});
+		message_clear(&m);
+	} else if (error == -ENOMSG) {
+		d->unknown_messages++;
+	} else {
+		log_limited(&d->log, &d->violations, clock_now(), CONFIG_LOG_WARNING, "session",
+			    "not a valid message: %s", why);
+		run(d, &(struct event){.kind = EVENT_VIOLATION});
+	}
+}
+
+static void session_writable(struct peerlink_owner *owner)
+{
+	struct daemon *d = DAEMON_OF(owner, peerlink_owner);
+	run(d, &(struct event){.kind = EVENT_ROOM, .room = peerlink_room(d->peerlink)});
+}
+
+static void session_refused(struct peerlink_owner *owner, enum peerlink_reason reason, const char *text)
+{
+	struct daemon *d = DAEMON_OF(owner, peerlink_owner);
+	log_limited(&d->log, &d->strangers, clock_now(), CONFIG_LOG_INFO, "session", "%s: %s",
+		    peerlink_reason_text(reason), text);
+}
+
+static void keepalive_heard(struct keepalive_owner *owner, int path, const struct keepalive_heard *h)
+{
+	struct daemon *d = DAEMON_OF(owner, keepalive_owner);
+	struct event e = {.kind = EVENT_HEARD,
+			  .heard = {.path = path, .boot_id = h->boot, .hears_us = h->hears_us}};
+	char why[MESSAGE_WHY_SIZE];
+	if (h->restarted)
+		peerlink_retry_now(d->peerlink);
+	if (beacon_decode(h->payload, h->payload_len, &e.heard.beacon, why))
+		log_limited(&d->log, &d->beacons, clock_now(), CONFIG_LOG_WARNING, "keepalive",
+			    "not a valid keepalive: %s", why);
+	else
+		run(d, &e);
+}
+
+static void keepalive_conflict(struct keepalive_owner *owner, int path, const struct keepalive_heard *h)
+{
+	(void)path;
+	(void)h;
+	run(DAEMON_OF(owner, keepalive_owner), &(struct event){.kind = EVENT_CONFLICT});
+}
+
+static void keepalive_discovered(struct keepalive_owner *owner, int path,
+				 const struct sockaddr_storage *remote)
+{
+	struct daemon *d = DAEMON_OF(owner, keepalive_owner);
+	char text[ADDRESS_TEXT_SIZE];
+	log_limited(&d->log, &d->beacons, clock_now(), CONFIG_LOG_INFO, "keepalive", "the peer is %s",
+		    address_format(remote, text));
+	peerlink_set_remote(d->peerlink, path, remote);
+}
+
+/* --- rooms: start-up, and tear-down in the mirror ---------------------------------------------------- */
+
+static int open_basics(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	while (d->boot_id == 0)
+		if (getrandom(&d->boot_id, sizeof(d->boot_id), 0) != sizeof(d->boot_id)) {
+			snprintf(why, SETUP_WHY_SIZE, "no random numbers: %s", strerror(errno));
+			return -EIO;
+		}
+	d->legs = calloc(MCLAG_MAX_COUNT, sizeof(*d->legs));
+	d->mclags = calloc(MCLAG_MAX_COUNT, sizeof(*d->mclags));
+	if (!d->legs || !d->mclags)
+		abort();
+	d->ring = ring_create(RING_LINES);
+	d->deadline_handler.due = deadline_due;
+	d->work_handler.due = work_due;
+	d->leave_handler.due = leave_due;
+	d->deadline = loop_timer_create(d->base, LOOP_URGENT, &d->deadline_handler);
+	d->work = loop_timer_create(d->base, LOOP_TABLE, &d->work_handler);
+	d->leave = loop_timer_create(d->base, LOOP_PEER, &d->leave_handler);
+	return 0;
+}
+
+static void close_basics(struct daemon *d)
+{
+	loop_timer_destroy(d->leave);
+	loop_timer_destroy(d->work);
+	loop_timer_destroy(d->deadline);
+	ring_destroy(d->ring);
+	free(d->queue.events);
+	free(d->mclags);
+	free(d->legs);
+}
+
+static int open_keys(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	int error = setup_secret(&d->config->keys, &d->secret, why);
+	return error ? error : setup_tls(&d->config->keys, &d->tls, why);
+}
+
+static void close_keys(struct daemon *d)
+{
+	tls_destroy(d->tls);
+	explicit_bzero(&d->secret, sizeof(d->secret));
+}
+
+/* What the last run knew. */
+static int open_resume(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	d->origin = (struct resume_origin){
+	    .domain = d->config->domain, .node = d->config->node, .system = d->config->system};
+	int error = resume_origin_here(&d->origin, why);
+	if (error)
+		return error;
+	error = resume_load(d->config->state_dir, &d->origin, &d->resume, why);
+	if (error && error != -ENOENT)
+		log_write(&d->log, CONFIG_LOG_WARNING, "daemon", 0, "starting fresh: %s", why);
+	return 0;
+}
+
+static void close_resume(struct daemon *d)
+{
+	resume_clear(&d->resume);
+}
+
+/* What it knew, and what the dataplane still does, become one. */
+static int open_switch(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	struct switch_leg legs[MCLAG_MAX_COUNT];
+	bool resumes = d->resume.legs != NULL, peer_link_open;
+	d->switch_events = (struct switch_events){.event = switch_event, .notice = switch_notice};
+	int error = switch_open(&d->sw, d->base, d->config, resumes, &d->switch_events, why, SETUP_WHY_SIZE);
+	if (error || !resumes)
+		return error;
+	size_t count = switch_legs(d->sw, legs, MCLAG_MAX_COUNT, &peer_link_open);
+	size_t forwarding = resume_confirm(&d->resume, legs, count, peer_link_open);
+	log_write(&d->log, CONFIG_LOG_INFO, "daemon", 0, "resuming: %zu of %zu legs forward", forwarding,
+		  d->config->mclag_count);
+	for (size_t i = 0; i < d->resume.leg_count; i++)
+		legs[i] = (struct switch_leg){.mclag = d->resume.legs[i].mclag,
+					      .forwarding = d->resume.legs[i].forwarding,
+					      .isolated = d->resume.legs[i].isolated};
+	return switch_restore(d->sw, legs, d->resume.leg_count, d->resume.peer_link_open, why,
+			      SETUP_WHY_SIZE);
+}
+
+static void close_switch(struct daemon *d)
+{
+	switch_close(d->sw);
+}
+
+static int open_domain(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	struct switch_facts facts;
+	struct domain_config c;
+	switch_facts(d->sw, &facts);
+	int error = setup_domain(d->config, &facts, d->boot_id, &c, d->mclags, why);
+	if (!error)
+		d->domain = domain_create(&c, d->resume.legs ? &d->resume : NULL);
+	return error;
+}
+
+static void close_domain(struct daemon *d)
+{
+	domain_destroy(d->domain);
+	d->domain = NULL; /* run() has nobody to tell */
+	step_release(&d->step);
+}
+
+static int open_peerlink(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	struct path paths[PATH_MAX_COUNT];
+	(void)why;
+	d->peerlink_owner = (struct peerlink_owner){.opened = session_opened,
+						    .closed = session_closed,
+						    .frame = session_frame,
+						    .writable = session_writable,
+						    .refused = session_refused};
+	const struct peerlink_config c = {.node = d->config->node,
+					  .paths = paths,
+					  .path_count =
+					      setup_paths(d->config, d->config->session_port, paths),
+					  .tls = d->tls,
+					  .owner = &d->peerlink_owner};
+	d->peerlink = peerlink_create(d->base, &c);
+	return 0;
+}
+
+static void close_peerlink(struct daemon *d)
+{
+	peerlink_destroy(d->peerlink);
+}
+
+static int open_keepalive(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	struct path paths[PATH_MAX_COUNT];
+	(void)why;
+	d->keepalive_owner = (struct keepalive_owner){
+	    .heard = keepalive_heard, .conflict = keepalive_conflict, .discovered = keepalive_discovered};
+	struct keepalive_config c = {.node = d->config->node,
+				     .boot = d->boot_id,
+				     .secret = d->secret,
+				     .paths = paths,
+				     .path_count = setup_paths(d->config, d->config->keepalive_port, paths),
+				     .owner = &d->keepalive_owner};
+	for (size_t i = 0; i < c.path_count; i++)
+		c.interval_ms[i] = d->config->keepalive_interval_ms;
+	d->keepalive = keepalive_create(d->base, &c);
+	explicit_bzero(&c.secret, sizeof(c.secret));
+	return 0;
+}
+
+static void close_keepalive(struct daemon *d)
+{
+	keepalive_destroy(d->keepalive);
+}
+
+static int open_control(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	return control_open(&d->control, d->base, d, d->config->control_socket, why, SETUP_WHY_SIZE);
+}
+
+static void close_control(struct daemon *d)
+{
+	control_close(d->control);
+}
+
+static const struct {
+	const char *name;
+	int (*open)(struct daemon *d, char why[static SETUP_WHY_SIZE]);
+	void (*close)(struct daemon *d);
+} rooms[] = {
+    {"daemon", open_basics, close_basics},          {"keys", open_keys, close_keys},
+    {"resume", open_resume, close_resume},          {"switch", open_switch, close_switch},
+    {"domain", open_domain, close_domain},          {"session", open_peerlink, close_peerlink},
+    {"keepalive", open_keepalive, close_keepalive}, {"control", open_control, close_control},
+};
+
+int daemon_create(struct daemon **d, struct event_base *base, const struct config *config, char *why,
+		  size_t size)
+{
+	struct daemon *n = calloc(1, sizeof(*n));
+	if (!n)
+		abort();
+	*n = (struct daemon){.base = base,
+			     .config = config,
+			     .log = log_open(config->log.level, config->log.target),
+			     .started = clock_now()};
+	for (; n->rooms_open < sizeof(rooms) / sizeof(rooms[0]); n->rooms_open++) {
+		char text[SETUP_WHY_SIZE] = "";
+		int error = rooms[n->rooms_open].open(n, text);
+		if (error) {
+			snprintf(why, size, "%s: %s", rooms[n->rooms_open].name, text);
+			n->rooms_open++; /* what it has begun is taken down too */
+			daemon_destroy(n);
+			return error;
+		}
+	}
+	run(n, &(struct event){.kind = EVENT_START});
+	switch_start(n->sw);
+	*d = n;
+	return 0;
+}
+
+void daemon_destroy(struct daemon *d)
+{
+	if (!d)
+		return;
+	while (d->rooms_open > 0)
+		rooms[--d->rooms_open].close(d);
+	free(d);
+}
+
+void daemon_stop(struct daemon *d, enum reason reason)
+{
+	run(d, &(struct event){.kind = EVENT_STOP, .reason = reason});
+}
+
+/* --- views ------------------------------------------------------------------------------------------- */
+
+const struct domain *daemon_domain(const struct daemon *d)
+{
+	return d->domain;
+}
+
+const struct config *daemon_config(const struct daemon *d)
+{
+	return d->config;
+}
+
+struct ring *daemon_ring(struct daemon *d)
+{
+	return d->ring;
+}
+
+const struct peerlink *daemon_peerlink(const struct daemon *d)
+{
+	return d->peerlink;
+}
+
+const struct keepalive *daemon_keepalive(const struct daemon *d)
+{
+	return d->keepalive;
+}
+
+struct msec daemon_now(const struct daemon *d)
+{
+	(void)d;
+	return clock_now();
+}
+
+struct msec daemon_started(const struct daemon *d)
+{
+	return d->started;
+}

@@ -1,0 +1,712 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * switch.h answered with a Linux bridge: ports, gates and LACPDUs here, the MAC table in linux_table.c.
+ *
+ * A port is known by its name. It is `there` while an interface of that name is a port of the bridge; when
+ * one comes (back), it gets its settings again (learning, backup port) and its LACPDU socket. Everybody may
+ * change links at any time, so each change told by netlink/link.h is compared with what should be, and put
+ * right.
+ *
+ * Gates of one batch become one nftables transaction: when a peer dies with 500 mclags, isolation is lifted
+ * from all of them at once. If that is refused each is tried alone, so that one bad port does not hold the
+ * others.
+ */
+#include "mclagd/linux.h"
+
+#include "peerlink/keepalive.h"
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINK_RETRY_MS 1000
+#define TABLE_NAME    "mclagd"
+
+#define DRIVER_OF(pointer, member)                                                                           \
+	((struct switch_driver *)(void *)((char *)(pointer)-offsetof(struct switch_driver, member)))
+
+void linux_event(const struct switch_driver *sw, const struct event *e)
+{
+	sw->events->event(sw->events, e);
+}
+
+void linux_notice(const struct switch_driver *sw, const char *format, ...)
+{
+	char text[2 * LINUX_WHY_SIZE];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	sw->events->notice(sw->events, text);
+}
+
+/* --- finding ports ----------------------------------------------------------------------------------- */
+
+struct port *linux_peer_link(const struct switch_driver *sw)
+{
+	return &sw->ports[sw->port_count - 1];
+}
+
+static int compare_index(const void *a, const void *b)
+{
+	const struct port *const *one = a, *const *other = b;
+	return ((*one)->ifindex > (*other)->ifindex) - ((*one)->ifindex < (*other)->ifindex);
+}
+
+/* An FDB event asks this, so it must not grow with the number of legs. */
+struct port *linux_port_by_index(const struct switch_driver *sw, int ifindex)
+{
+	const struct port wanted = {.ifindex = ifindex}, *key = &wanted;
+	struct port **found =
+	    bsearch(&key, sw->by_index, sw->index_count, sizeof(*sw->by_index), compare_index);
+	return found ? *found : NULL;
+}
+
+static void index_ports(struct switch_driver *sw)
+{
+	sw->index_count = 0;
+	for (size_t i = 0; i < sw->port_count; i++)
+		if (sw->ports[i].ifindex)
+			sw->by_index[sw->index_count++] = &sw->ports[i];
+	qsort(sw->by_index, sw->index_count, sizeof(*sw->by_index), compare_index);
+}
+
+static int compare_mclag(const void *a, const void *b)
+{
+	const struct port *one = a, *other = b;
+	return (int)one->place.mclag - (int)other->place.mclag;
+}
+
+struct port *linux_port_by_place(const struct switch_driver *sw, struct place place)
+{
+	const struct port wanted = {.place = place};
+	if (place.kind == PLACE_PEER_LINK)
+		return linux_peer_link(sw);
+	if (place.kind != PLACE_LEG)
+		return NULL;
+	return bsearch(&wanted, sw->ports, sw->port_count - 1, sizeof(*sw->ports), compare_mclag);
+}
+
+static struct port *port_by_name(const struct switch_driver *sw, const char *name)
+{
+	for (size_t i = 0; i < sw->port_count; i++)
+		if (strcmp(sw->ports[i].name, name) == 0)
+			return &sw->ports[i];
+	return NULL;
+}
+
+/* --- LACPDUs ----------------------------------------------------------------------------------------- */
+
+static void lacpdu_received(struct lacpdu_handler *handler, const uint8_t source[6], const uint8_t *payload,
+			    size_t length)
+{
+	struct port *p = (struct port *)(void *)((char *)handler - offsetof(struct port, lacpdu_handler));
+	struct event e = {.kind = EVENT_LACPDU, .lacpdu = {.mclag = p->place.mclag}};
+	(void)source;
+	enum lacpdu_error error = lacpdu_decode(payload, length, &e.lacpdu.pdu);
+	p->sw->lacpdu_errors[error]++;
+	if (error == LACPDU_OK)
+		linux_event(p->sw, &e);
+}
+
+static void lacpdu_down(struct lacpdu_handler *handler, int error)
+{
+	(void)handler; /* the link's own event says the same, and it alone counts */
+	(void)error;
+}
+
+static void open_lacpdu(struct port *p, const struct link *l)
+{
+	char why[LINUX_WHY_SIZE];
+	p->lacpdu_handler = (struct lacpdu_handler){.received = lacpdu_received, .down = lacpdu_down};
+	if (lacpdu_open(&p->lacpdu, p->sw->base, l->ifindex, l->mac, &p->lacpdu_handler, why, sizeof(why))) {
+		p->lacpdu = NULL;
+		linux_notice(p->sw, "%s: no LACP: %s", p->name, why);
+	}
+}
+
+static void send_lacpdu(struct switch_driver *sw, const struct action *a)
+{
+	uint8_t bytes[LACPDU_SIZE];
+	const struct port *p =
+	    linux_port_by_place(sw, (struct place){.kind = PLACE_LEG, .mclag = a->lacpdu.mclag});
+	if (!p || !p->lacpdu)
+		return;
+	lacpdu_encode(&a->lacpdu.pdu, bytes);
+	lacpdu_send(p->lacpdu, bytes,
+		    sizeof(bytes)); /* counts its errors; a lost PDU is LACP's daily bread */
+}
+
+/* --- ports come and go ------------------------------------------------------------------------------- */
+
+static void tell_link(struct port *p, bool carrier, uint32_t speed)
+{
+	struct event e = {.kind = EVENT_LINK, .link = {.port = p->place, .carrier = carrier, .speed = speed}};
+	if (!p->sw->started || (p->told && p->carrier == carrier && p->speed == speed))
+		return;
+	p->told = true;
+	p->carrier = carrier;
+	p->speed = speed;
+	linux_event(p->sw, &e);
+}
+
+/* Peer link: the MACs behind it are told by the peer, never learned. Leg: unicast to it goes over the peer
+ * link by itself from the moment its carrier is lost. */
+static void settle_port(struct port *p, const struct link *l)
+{
+	struct switch_driver *sw = p->sw;
+	const struct port *peer_link = linux_peer_link(sw);
+	char why[LINUX_WHY_SIZE];
+	int error = 0;
+	if (p == peer_link) {
+		if (l->port.learning)
+			error = link_set_learning(sw->links, l->ifindex, false, why, sizeof(why));
+	} else if (peer_link->there && l->port.backup_port != peer_link->ifindex) {
+		error = link_set_backup_port(sw->links, l->ifindex, peer_link->ifindex, why, sizeof(why));
+	}
+	if (error)
+		linux_notice(sw, "%s: cannot be set up: %s", p->name, why);
+}
+
+static void leave_port(struct port *p)
+{
+	if (!p->there)
+		return;
+	linux_notice(p->sw, "%s is no port of %s any more", p->name, p->sw->config->bridge);
+	lacpdu_close(p->lacpdu);
+	p->lacpdu = NULL;
+	p->there = false;
+	tell_link(p, false, 0);
+}
+
+static void enter_port(struct port *p, const struct link *l)
+{
+	struct switch_driver *sw = p->sw;
+	if (sw->started)
+		linux_notice(sw, "%s is a port of %s again", p->name, sw->config->bridge);
+	p->there = true;
+	p->ifindex = l->ifindex;
+	index_ports(sw);
+	if (p->speaks)
+		open_lacpdu(p, l);
+	for (size_t i = 0; p == linux_peer_link(sw) && i < sw->port_count - 1; i++) {
+		const struct link *leg =
+		    sw->ports[i].there ? link_by_index(sw->links, sw->ports[i].ifindex) : NULL;
+		if (leg)
+			settle_port(&sw->ports[i], leg);
+	}
+}
+
+/* l NULL: there is no interface of that name. */
+static void update_port(struct port *p, const struct link *l)
+{
+	bool ours = l && l->is_port && p->sw->bridge && l->master == p->sw->bridge;
+	if (p->there && (!ours || l->ifindex != p->ifindex))
+		leave_port(p);
+	if (!ours) {
+		tell_link(p, false, 0);
+		return;
+	}
+	if (!p->there)
+		enter_port(p, l);
+	settle_port(p, l);
+	if (p->lacpdu)
+		lacpdu_set_source(p->lacpdu, l->mac);
+	bool carrier = l->admin_up && l->carrier;
+	tell_link(p, carrier, carrier ? l->speed : 0);
+}
+
+static void update_ports(struct switch_driver *sw)
+{
+	for (size_t i = 0; i < sw->port_count; i++)
+		update_port(&sw->ports[i], link_by_name(sw->links, sw->ports[i].name));
+}
+
+/* LACPDUs bypass the gates, so the bridge must not learn a held host from them. */
+static void settle_bridge(struct switch_driver *sw)
+{
+	char why[LINUX_WHY_SIZE];
+	if (sw->bridge && link_set_linklocal_learning(sw->links, sw->bridge, false, why, sizeof(why)))
+		linux_notice(sw, "%s: cannot be set up: %s", sw->config->bridge, why);
+}
+
+static void update_bridge(struct switch_driver *sw, const struct link *l)
+{
+	int bridge = l && strcmp(l->kind, "bridge") == 0 ? l->ifindex : 0;
+	if (bridge == sw->bridge)
+		return;
+	sw->bridge = bridge;
+	if (sw->started)
+		linux_notice(sw, bridge ? "%s is there again" : "%s is gone", sw->config->bridge);
+	settle_bridge(sw);
+	update_ports(sw);
+	if (sw->started)
+		linux_table_dump(sw);
+}
+
+static void link_changed(struct link_handler *handler, const struct link *l)
+{
+	struct switch_driver *sw = DRIVER_OF(handler, link_handler);
+	if (!sw->isolation)
+		return; /* switch_open() looks at everything, once the gates are closed */
+	struct port *known = linux_port_by_index(sw, l->ifindex);
+	if (known &&
+	    strcmp(known->name, l->name) != 0) { /* renamed: it is not what the configuration means */
+		leave_port(known);
+		known->ifindex = 0;
+		index_ports(sw);
+	}
+	struct port *named = port_by_name(sw, l->name);
+	if (strcmp(l->name, sw->config->bridge) == 0)
+		update_bridge(sw, l);
+	else if (l->ifindex == sw->bridge)
+		update_bridge(sw, NULL);
+	else if (named)
+		update_port(named, l);
+}
+
+static void link_gone(struct link_handler *handler, const struct link *l)
+{
+	struct switch_driver *sw = DRIVER_OF(handler, link_handler);
+	struct port *p = linux_port_by_index(sw, l->ifindex);
+	if (!sw->isolation)
+		return;
+	if (l->ifindex == sw->bridge)
+		update_bridge(sw, NULL);
+	else if (p)
+		update_port(p, NULL);
+}
+
+static void link_synced(struct link_handler *handler)
+{
+	struct switch_driver *sw = DRIVER_OF(handler, link_handler);
+	sw->synced = true;
+	if (!sw->isolation)
+		return;
+	update_bridge(sw, link_by_name(sw->links, sw->config->bridge));
+	update_ports(sw);
+}
+
+static void link_failed(struct link_handler *handler, int error, const char *text)
+{
+	struct switch_driver *sw = DRIVER_OF(handler, link_handler);
+	snprintf(sw->link_failure, sizeof(sw->link_failure), "%s (%d)", text, error);
+	linux_notice(sw, "cannot read the links: %s; again in %d ms", sw->link_failure, LINK_RETRY_MS);
+	loop_timer_set(sw->link_retry, LINK_RETRY_MS);
+}
+
+static void link_overrun(struct link_handler *handler)
+{
+	linux_notice(DRIVER_OF(handler, link_handler),
+		     "links changed faster than they were read: reading all of them");
+}
+
+static void link_again(struct loop_timer_handler *handler)
+{
+	struct switch_driver *sw = DRIVER_OF(handler, link_retry_handler);
+	char why[LINUX_WHY_SIZE];
+	if (link_dump(sw->links, why, sizeof(why)))
+		link_failed(&sw->link_handler, -EIO, why);
+}
+
+/* --- gates ------------------------------------------------------------------------------------------- */
+
+static void ask_gate(struct switch_driver *sw, const struct action *a)
+{
+	struct port *p = linux_port_by_place(sw, a->gate.port);
+	assert(p);
+	if (a->kind == ACTION_FORWARD) {
+		p->wish.forwarding = a->gate.on;
+		p->forward_asked = true;
+	} else {
+		p->wish.isolated = a->gate.on;
+		p->isolate_asked = true;
+	}
+	sw->gates_asked = true;
+}
+
+/* 0 or -errno; on success the gates are as wished. */
+static int set_gates(struct switch_driver *sw, struct port *const *ports, size_t count, char *why,
+		     size_t size)
+{
+	struct isolation_leg *rows = calloc(count ? count : 1, sizeof(*rows));
+	if (!rows)
+		abort();
+	for (size_t i = 0; i < count; i++)
+		rows[i] = ports[i]->wish;
+	int error = isolation_set(sw->isolation, rows, count, why, size);
+	for (size_t i = 0; !error && i < count; i++)
+		ports[i]->gate = ports[i]->wish;
+	free(rows);
+	return error;
+}
+
+static void done(const struct port *p, bool isolate, bool on, bool ok)
+{
+	linux_event(p->sw, &(struct event){.kind = EVENT_DONE, .done = {p->place, isolate, on, ok}});
+}
+
+static void answer_gate(struct port *p, bool ok)
+{
+	const struct isolation_leg asked = p->wish;
+	bool forward = p->forward_asked, isolate = p->isolate_asked;
+	p->forward_asked = p->isolate_asked = false;
+	if (!ok)
+		p->wish = p->gate;
+	if (forward)
+		done(p, false, asked.forwarding, ok);
+	if (isolate)
+		done(p, true, asked.isolated, ok);
+}
+
+static void flush_gates(struct switch_driver *sw)
+{
+	char why[LINUX_WHY_SIZE];
+	struct port **asked = calloc(sw->port_count, sizeof(struct port *));
+	size_t count = 0;
+	if (!asked)
+		abort();
+	sw->gates_asked = false;
+	for (size_t i = 0; i < sw->port_count; i++)
+		if (sw->ports[i].forward_asked || sw->ports[i].isolate_asked)
+			asked[count++] = &sw->ports[i];
+	bool ok = set_gates(sw, asked, count, why, sizeof(why)) == 0;
+	for (size_t i = 0; i < count; i++) {
+		bool alone = ok || (count > 1 && set_gates(sw, &asked[i], 1, why, sizeof(why)) == 0);
+		if (!alone)
+			linux_notice(sw, "%s: the gate cannot be set: %s", asked[i]->name, why);
+		answer_gate(asked[i], alone);
+	}
+	free(asked);
+}
+
+/* --- opening ----------------------------------------------------------------------------------------- */
+
+static int explain(char *why, size_t size, int error, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int explain(char *why, size_t size, int error, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(why, size, format, ap);
+	va_end(ap);
+	return error;
+}
+
+static void make_ports(struct switch_driver *sw)
+{
+	const struct config *c = sw->config;
+	sw->port_count = c->mclag_count + 1;
+	sw->ports = calloc(sw->port_count, sizeof(*sw->ports));
+	sw->by_index = calloc(sw->port_count, sizeof(struct port *));
+	if (!sw->ports || !sw->by_index)
+		abort();
+	for (size_t i = 0; i < c->mclag_count; i++)
+		sw->ports[i] = (struct port){.sw = sw,
+					     .name = c->mclags[i].port,
+					     .place = {.kind = PLACE_LEG, .mclag = c->mclags[i].id},
+					     .speaks = c->mclags[i].lacp == SPEAKER_ENGINE};
+	*linux_peer_link(sw) =
+	    (struct port){.sw = sw, .name = c->peer_link, .place = {.kind = PLACE_PEER_LINK}};
+}
+
+/* The loop runs here until every link has been told once. */
+static int open_links(struct switch_driver *sw, char *why, size_t size)
+{
+	sw->link_handler = (struct link_handler){.changed = link_changed,
+						 .gone = link_gone,
+						 .synced = link_synced,
+						 .failed = link_failed,
+						 .overrun = link_overrun};
+	sw->link_retry_handler.due = link_again;
+	sw->link_retry = loop_timer_create(sw->base, LOOP_URGENT, &sw->link_retry_handler);
+	int error = link_open(&sw->links, sw->base, 0, &sw->link_handler, why, size);
+	while (!error && !sw->synced) {
+		error = loop_turn(sw->base);
+		if (error || sw->link_failure[0])
+			return explain(why, size, error ? error : -EIO, "cannot read the links: %s",
+				       sw->link_failure);
+	}
+	return error;
+}
+
+static int check_port(const struct switch_driver *sw, const char *name, const char *what, char *why,
+		      size_t size)
+{
+	const struct link *l = link_by_name(sw->links, name),
+			  *bridge = link_by_name(sw->links, sw->config->bridge);
+	if (!l)
+		return explain(why, size, -ENODEV, "%s (%s): there is no such interface", name, what);
+	if (!l->is_port || l->master != bridge->ifindex)
+		return explain(why, size, -ENODEV, "%s (%s): is no port of %s", name, what, bridge->name);
+	return 0;
+}
+
+static int check_ports(const struct switch_driver *sw, char *why, size_t size)
+{
+	const struct config *c = sw->config;
+	const struct link *bridge = link_by_name(sw->links, c->bridge);
+	if (!bridge || strcmp(bridge->kind, "bridge") != 0)
+		return explain(why, size, -ENODEV, "%s (bridge): there is no such bridge", c->bridge);
+	int error = check_port(sw, c->peer_link, "peer link", why, size);
+	for (size_t i = 0; !error && i < c->mclag_count; i++) {
+		char what[16];
+		snprintf(what, sizeof(what), "mclag %u", c->mclags[i].id);
+		error = check_port(sw, c->mclags[i].port, what, why, size);
+	}
+	return error;
+}
+
+static bool address_of(const char *text, struct isolation_address *a)
+{
+	*a = (struct isolation_address){.v6 = strchr(text, ':') != NULL};
+	return inet_pton(a->v6 ? AF_INET6 : AF_INET, text, a->bytes) == 1;
+}
+
+static void add_own(struct isolation_control *control, const struct isolation_address *a)
+{
+	for (size_t i = 0; i < control->own_count; i++)
+		if (memcmp(&control->own[i], a, sizeof(*a)) == 0)
+			return;
+	if (control->own_count < ISOLATION_ADDRESSES_MAX)
+		control->own[control->own_count++] = *a;
+}
+
+/* Our addresses on the interface: the configured one, which need not be there yet, and those that are. */
+static int own_addresses(const struct config_path *via, struct isolation_control *control)
+{
+	struct ifaddrs *all;
+	struct isolation_address a;
+	if (address_of(via->address, &a))
+		add_own(control, &a);
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+		if (!i->ifa_addr || strcmp(i->ifa_name, via->interface) != 0)
+			continue;
+		a = (struct isolation_address){.v6 = i->ifa_addr->sa_family == AF_INET6};
+		if (i->ifa_addr->sa_family == AF_INET)
+			memcpy(a.bytes, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr,
+			       4);
+		else if (a.v6)
+			memcpy(a.bytes, &((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr,
+			       16);
+		else
+			continue;
+		add_own(control, &a);
+	}
+	freeifaddrs(all);
+	return 0;
+}
+
+/* A VLAN of the peer link's port takes its frames before the bridge sees them. The bridge, or a VLAN of it,
+ * would send control traffic out of every port, so it is confined to the peer link. */
+static int control_rules(const struct switch_driver *sw, struct isolation_control *control, char *why,
+			 size_t size)
+{
+	const struct config *c = sw->config;
+	const struct link *via = link_by_name(sw->links, c->via.interface);
+	const struct link *bridge = link_by_name(sw->links, c->bridge);
+	const struct link *port = link_by_name(sw->links, c->peer_link);
+	if (!via)
+		return explain(why, size, -ENODEV, "%s (via): there is no such interface", c->via.interface);
+	bool vlan = strcmp(via->kind, "vlan") == 0;
+	if (vlan && via->lower == port->ifindex)
+		return 0;
+	if (via->ifindex != bridge->ifindex && !(vlan && via->lower == bridge->ifindex))
+		return explain(why, size, -EINVAL,
+			       "%s (via): neither a VLAN of %s nor %s nor a VLAN of it, so it does not "
+			       "ride the peer link",
+			       via->name, port->name, bridge->name);
+	control->confine = true;
+	control->session_port = c->session_port;
+	control->keepalive_port = c->keepalive_port;
+	int error = own_addresses(&c->via, control);
+	if (error || control->own_count == 0)
+		return explain(why, size, error ? error : -EADDRNOTAVAIL,
+			       "%s (via): has no address yet, so the peer cannot be found over it",
+			       via->name);
+	control->peer_count = address_of(c->via.peer, &control->peer[0]);
+	control->discovery = control->peer_count == 0;
+	control->discovery_port = c->keepalive_port;
+	address_of(KEEPALIVE_GROUP, &control->discovery_group);
+	return 0;
+}
+
+static int read_gates(struct switch_driver *sw, char *why, size_t size)
+{
+	struct isolation_leg *rows = calloc(sw->port_count, sizeof(*rows));
+	if (!rows)
+		abort();
+	int error = isolation_adopted(sw->isolation, rows, why, size);
+	for (size_t i = 0; !error && i < sw->port_count; i++)
+		sw->ports[i].gate = sw->ports[i].wish = rows[i];
+	free(rows);
+	return error;
+}
+
+static int open_gates(struct switch_driver *sw, bool resume, char *why, size_t size)
+{
+	struct isolation_config c = {.table = TABLE_NAME,
+				     .peer_link = sw->config->peer_link,
+				     .leg_count = sw->port_count - 1,
+				     .adopt = resume};
+	const char **names = calloc(sw->port_count, sizeof(*names));
+	if (!names)
+		abort();
+	for (size_t i = 0; i < c.leg_count; i++)
+		names[i] = sw->ports[i].name;
+	c.legs = names;
+	int error = control_rules(sw, &c.control, why, size);
+	if (!error)
+		error = isolation_open(&sw->isolation, &c, why, size);
+	if (!error)
+		error = read_gates(sw, why, size);
+	free(names);
+	return error;
+}
+
+/* --- switch.h ---------------------------------------------------------------------------------------- */
+
+/* Gates first: nothing may forward before anything else is touched. */
+int switch_open(struct switch_driver **sw, struct event_base *base, const struct config *config, bool resume,
+		struct switch_events *events, char *why, size_t size)
+{
+	struct switch_driver *n = calloc(1, sizeof(*n));
+	if (!n)
+		abort();
+	*n = (struct switch_driver){.base = base, .config = config, .events = events};
+	make_ports(n);
+	int error = open_links(n, why, size);
+	if (!error)
+		error = check_ports(n, why, size);
+	if (!error)
+		error = open_gates(n, resume, why, size);
+	if (!error)
+		error = linux_table_open(n, why, size);
+	if (error) {
+		switch_close(n);
+		return error;
+	}
+	link_synced(&n->link_handler);
+	*sw = n;
+	return 0;
+}
+
+void switch_facts(const struct switch_driver *sw, struct switch_facts *facts)
+{
+	const struct link *bridge = link_by_name(sw->links, sw->config->bridge);
+	const struct link *via = link_by_name(sw->links, sw->config->via.interface);
+	*facts = (struct switch_facts){0};
+	if (bridge) {
+		memcpy(facts->bridge.byte, bridge->mac, sizeof(bridge->mac));
+		facts->ageing_ms = bridge->ageing_ms;
+	}
+	if (via)
+		memcpy(facts->via.byte, via->mac, sizeof(via->mac));
+}
+
+size_t switch_legs(struct switch_driver *sw, struct switch_leg *legs, size_t room, bool *peer_link_open)
+{
+	char why[LINUX_WHY_SIZE];
+	size_t count = sw->port_count - 1 < room ? sw->port_count - 1 : room;
+	*peer_link_open = false;
+	if (read_gates(sw, why, sizeof(why))) {
+		linux_notice(sw, "cannot read what is forwarding: %s", why);
+		return 0;
+	}
+	*peer_link_open = linux_peer_link(sw)->gate.forwarding;
+	for (size_t i = 0; i < count; i++)
+		legs[i] = (struct switch_leg){.mclag = sw->ports[i].place.mclag,
+					      .forwarding = sw->ports[i].gate.forwarding,
+					      .isolated = sw->ports[i].gate.isolated};
+	return count;
+}
+
+int switch_restore(struct switch_driver *sw, const struct switch_leg *legs, size_t count, bool peer_link_open,
+		   char *why, size_t size)
+{
+	struct port **all = calloc(sw->port_count, sizeof(struct port *));
+	if (!all)
+		abort();
+	for (size_t i = 0; i < sw->port_count; i++) {
+		all[i] = &sw->ports[i];
+		all[i]->wish.forwarding = all[i]->wish.isolated = false;
+	}
+	linux_peer_link(sw)->wish.forwarding = peer_link_open;
+	for (size_t i = 0; i < count; i++) {
+		struct port *p =
+		    linux_port_by_place(sw, (struct place){.kind = PLACE_LEG, .mclag = legs[i].mclag});
+		if (!p)
+			continue;
+		p->wish.forwarding = legs[i].forwarding;
+		p->wish.isolated = legs[i].isolated;
+	}
+	int error = set_gates(sw, all, sw->port_count, why, size);
+	free(all);
+	return error;
+}
+
+void switch_start(struct switch_driver *sw)
+{
+	sw->started = true;
+	update_ports(sw);
+	linux_table_dump(sw);
+}
+
+void switch_perform(struct switch_driver *sw, const struct action *a)
+{
+	switch (a->kind) {
+	case ACTION_LACPDU:
+		send_lacpdu(sw, a);
+		return;
+	case ACTION_FORWARD:
+	case ACTION_ISOLATE:
+		ask_gate(sw, a);
+		return;
+	case ACTION_PROGRAM:
+		linux_table_program(sw, &a->program);
+		return;
+	case ACTION_UNPROGRAM:
+		linux_table_unprogram(sw, &a->program);
+		return;
+	case ACTION_SEND:
+	case ACTION_USE_PATH:
+	case ACTION_ACCEPT:
+	case ACTION_CLOSE:
+	case ACTION_STOPPED:
+	case ACTION_PROBE:
+	case ACTION_BEACON:
+	case ACTION_SAVE:
+	case ACTION_KIND_COUNT:
+		break;
+	}
+	assert(!"an action that is not for the switch");
+}
+
+void switch_flush(struct switch_driver *sw)
+{
+	if (sw->gates_asked)
+		flush_gates(sw);
+	linux_table_flush(sw);
+}
+
+void switch_close(struct switch_driver *sw)
+{
+	if (!sw)
+		return;
+	linux_table_close(sw);
+	for (size_t i = 0; i < sw->port_count; i++)
+		lacpdu_close(sw->ports[i].lacpdu);
+	isolation_close(sw->isolation);
+	link_close(sw->links);
+	loop_timer_destroy(sw->link_retry);
+	free(sw->by_index);
+	free(sw->ports);
+	free(sw);
+}
