@@ -65,7 +65,7 @@ static enum fdb_state state_parse(uint16_t nud)
 
 int fdb_parse(const void *message, size_t length, enum fdb_change *change, struct fdb_entry *entry)
 {
-	struct nlmsghdr *header = (struct nlmsghdr *)(uintptr_t)message;
+	struct nlmsghdr *header = (struct nlmsghdr *)message;
 	struct nlattr *attrs[NDA_MAX + 1];
 	struct fdb_entry e = {0};
 	struct ndmsg *nd;

@@ -66,7 +66,7 @@ static size_t leg_find(const struct isolation *i, const char *ifname)
 {
 	size_t leg = 0;
 
-	while (leg <= i->leg_count && strncmp(i->legs[leg].ifname, ifname, IFNAMSIZ))
+	while (leg <= i->leg_count && strncmp(i->legs[leg].ifname, ifname, IFNAMSIZ) != 0)
 		leg++;
 	return leg;
 }
@@ -401,7 +401,7 @@ static int leg_name(struct isolation *i, size_t leg, const char *ifname, char *e
 			return -EINVAL;
 		}
 	}
-	strcpy(i->legs[leg].ifname, ifname);
+	memcpy(i->legs[leg].ifname, ifname, strlen(ifname));
 	return 0;
 }
 
@@ -409,7 +409,7 @@ static int names_copy(struct isolation *i, const struct isolation_config *config
 {
 	int error = 0;
 
-	strcpy(i->table, config->table);
+	memcpy(i->table, config->table, strlen(config->table));
 	i->control = config->control;
 	i->leg_count = config->leg_count;
 	i->legs = zalloc((config->leg_count + 1) * sizeof(*i->legs));

@@ -34,8 +34,8 @@
 #define BUDGET         256
 #define CLOCK_T_MS     10 /* USER_HZ is 100 on every port of Linux */
 #define SPEED_MAX      (1u << 30)
-#define ETHTOOL_MASKS  3   /* link mode bitmaps in one answer: supported, advertising, partner's */
-#define ETHTOOL_WORDS  127 /* 32-bit words of one bitmap, at most (link_mode_masks_nwords is s8) */
+/* three bitmaps of link modes, of at most 127 words each (link_mode_masks_nwords is s8) */
+#define ETHTOOL_MODES (3 * 127 * sizeof(uint32_t))
 
 /* --- parse ------------------------------------------------------------------------------------ */
 
@@ -153,7 +153,7 @@ static void common_parse(struct nlattr *const *attrs, struct link_message *m)
 
 int link_parse(const void *message, size_t length, struct link_message *out)
 {
-	struct nlmsghdr *header = (struct nlmsghdr *)(uintptr_t)message;
+	struct nlmsghdr *header = (struct nlmsghdr *)message;
 	struct nlattr *attrs[IFLA_MAX + 1];
 	struct link_message m = {0};
 	struct ifinfomsg *info;
@@ -284,28 +284,28 @@ static void slot_remove(struct links *l, struct slot *slot)
 /* ETHTOOL_GLINKSETTINGS: the first call tells how many words the link modes take, the second tells all. */
 static void link_speed(const struct links *l, struct link *link)
 {
-	struct {
-		struct ethtool_link_settings settings;
-		uint32_t modes[ETHTOOL_MASKS * ETHTOOL_WORDS];
-	} request = {.settings.cmd = ETHTOOL_GLINKSETTINGS};
-	struct ifreq ifr = {.ifr_data = (void *)&request};
+	_Alignas(struct ethtool_link_settings)
+	    uint8_t room[sizeof(struct ethtool_link_settings) + ETHTOOL_MODES] = {0};
+	struct ethtool_link_settings *settings = (void *)room;
+	struct ifreq ifr = {.ifr_data = (void *)room};
 
 	link->speed = 0;
 	link->duplex = LINK_DUPLEX_UNKNOWN;
 	if (!link->carrier)
 		return;
 	memcpy(ifr.ifr_name, link->name, sizeof(ifr.ifr_name));
-	if (ioctl(l->ethtool, SIOCETHTOOL, &ifr) || request.settings.link_mode_masks_nwords >= 0)
+	settings->cmd = ETHTOOL_GLINKSETTINGS;
+	if (ioctl(l->ethtool, SIOCETHTOOL, &ifr) || settings->link_mode_masks_nwords >= 0)
 		return;
-	request.settings.link_mode_masks_nwords = (int8_t)-request.settings.link_mode_masks_nwords;
-	request.settings.cmd = ETHTOOL_GLINKSETTINGS;
+	settings->link_mode_masks_nwords = (int8_t)-settings->link_mode_masks_nwords;
+	settings->cmd = ETHTOOL_GLINKSETTINGS;
 	if (ioctl(l->ethtool, SIOCETHTOOL, &ifr))
 		return;
-	if (request.settings.speed <= SPEED_MAX)
-		link->speed = request.settings.speed;
-	if (request.settings.duplex == DUPLEX_FULL)
+	if (settings->speed <= SPEED_MAX)
+		link->speed = settings->speed;
+	if (settings->duplex == DUPLEX_FULL)
 		link->duplex = LINK_DUPLEX_FULL;
-	else if (request.settings.duplex == DUPLEX_HALF)
+	else if (settings->duplex == DUPLEX_HALF)
 		link->duplex = LINK_DUPLEX_HALF;
 }
 

@@ -96,7 +96,7 @@ static int event_start(struct event **out, struct event_base *base, int fd, enum
 	event = event_new(base, fd, EV_READ | EV_PERSIST, fn, arg);
 	if (!event)
 		abort();
-	must(event_priority_set(event, priority) || event_add(event, NULL));
+	must(event_priority_set(event, (int)priority) || event_add(event, NULL));
 	*out = event;
 	return 0;
 }
@@ -128,8 +128,8 @@ static int verdict(const struct nlmsghdr *header, char *text, size_t size)
 	}
 	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS) || length < skip)
 		return error;
-	if (nla_parse(attrs, NLMSGERR_ATTR_MAX, (struct nlattr *)(uintptr_t)(payload + skip),
-		      (int)(length - skip), policy) == 0 &&
+	if (nla_parse(attrs, NLMSGERR_ATTR_MAX, (struct nlattr *)(payload + skip), (int)(length - skip),
+		      policy) == 0 &&
 	    attrs[NLMSGERR_ATTR_MSG])
 		nla_strlcpy(text, attrs[NLMSGERR_ATTR_MSG], size);
 	return error;
@@ -223,7 +223,7 @@ int netlink_listener_open(struct netlink_listener **out, struct event_base *base
 			  struct netlink_listener_handler *handler, char *err, size_t errlen)
 {
 	struct netlink_listener *l;
-	int fd;
+	int fd = -1;
 	int error = socket_open(&fd, err, errlen);
 
 	if (error)
@@ -436,7 +436,7 @@ int netlink_dump_start(struct netlink_dump *d, const struct nl_msg *request, cha
 	int error;
 
 	nlmsg_free(d->request);
-	d->request = nlmsg_convert(nlmsg_hdr((struct nl_msg *)(uintptr_t)request));
+	d->request = nlmsg_convert(nlmsg_hdr((struct nl_msg *)request));
 	must(!d->request);
 	d->attempts = 0;
 	error = dump_ask(d, err, errlen);
@@ -466,7 +466,7 @@ struct netlink_writer {
 int netlink_writer_open(struct netlink_writer **out, char *err, size_t errlen)
 {
 	struct netlink_writer *w;
-	int fd;
+	int fd = -1;
 	int error = socket_open(&fd, err, errlen);
 
 	if (error)
@@ -581,9 +581,10 @@ static void single_refused(struct netlink_answer_handler *handler, size_t index,
 
 int netlink_request(struct netlink_writer *w, struct nl_msg *message, char *err, size_t errlen)
 {
-	struct single s = {.handler.refused = single_refused, .err = err, .errlen = errlen};
+	struct single s = {.handler.refused = single_refused, .errlen = errlen};
 	struct nlmsghdr *header = nlmsg_hdr(message);
 
+	s.err = err;
 	netlink_batch(w, header, header->nlmsg_len, 1, &s.handler);
 	return s.error;
 }

@@ -68,7 +68,7 @@ int lab_teardown(void **state)
 	return 0;
 }
 
-static int run(const char *format, va_list args)
+static int __attribute__((format(printf, 1, 0))) run(const char *format, va_list args)
 {
 	char command[1024];
 
@@ -205,7 +205,7 @@ void lab_send(struct lab_port *port, const uint8_t to[6], uint8_t number)
 unsigned lab_seen_at(struct lab_port *port, uint8_t number, size_t offset)
 {
 	uint8_t frame[ETH_FRAME_LEN];
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = {0};
 	socklen_t size = sizeof(from);
 	ssize_t n;
 
