@@ -361,10 +361,7 @@ void lacp_resume(struct lacp *l, struct step *s, const struct lacp_info *partner
 		l->actor.state &= (uint8_t)~LACP_DEFAULTED;
 		rx_enter(l, s, actor_state & LACP_EXPIRED ? LACP_RX_EXPIRED : LACP_RX_CURRENT, "resumed");
 	}
-	/* The partner's state leads the mux to where it was, before anything is said. */
-	mux_run(l, s);
-	l->told_sync = actor_state & LACP_SYNC;
-	l->ntt = true;
+	/* The partner's state leads the mux to where it was, and who begins to speak does so at once. */
 	finish(l, s);
 }
 
@@ -373,12 +370,10 @@ void lacp_carrier(struct lacp *l, struct step *s, bool up)
 	if (l->carrier == up)
 		return;
 	l->carrier = up;
-	if (up) {
+	if (up)
 		rx_enter(l, s, LACP_RX_EXPIRED, "carrier");
-	} else {
+	else
 		rx_enter(l, s, LACP_RX_PORT_DISABLED, "carrier lost");
-		l->told_sync = false; /* nobody is left to be told */
-	}
 	finish(l, s);
 }
 

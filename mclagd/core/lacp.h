@@ -21,10 +21,10 @@
 #include "core/step.h"
 
 /* 6.4.4, in milliseconds. */
-#define LACP_FAST_PERIODIC_MS  1000
-#define LACP_SLOW_PERIODIC_MS  30000
-#define LACP_SHORT_TIMEOUT_MS  3000
-#define LACP_LONG_TIMEOUT_MS   90000
+#define LACP_FAST_PERIODIC_MS   1000
+#define LACP_SLOW_PERIODIC_MS   30000
+#define LACP_SHORT_TIMEOUT_MS   3000
+#define LACP_LONG_TIMEOUT_MS    90000
 #define LACP_TX_PER_FAST_PERIOD 3 /* 6.4.16: at most so many PDUs in one fast periodic time */
 
 #define LACP_RECEIVE_STATES(X)                                                                               \
@@ -41,7 +41,7 @@ TYPES_DECLARE(lacp_rx, LACP_RECEIVE_STATES, LACP_RX_COUNT)
 TYPES_DECLARE(lacp_periodic, LACP_PERIODIC_STATES, LACP_PERIODIC_COUNT)
 
 #define LACP_MUX_STATES(X)                                                                                   \
-	X(LACP_MUX_DETACHED, "detached", "no partner to aggregate with")                                                     \
+	X(LACP_MUX_DETACHED, "detached", "no partner to aggregate with")                                     \
 	X(LACP_MUX_WAITING, "waiting", "selected; the leg is not open yet")                                  \
 	X(LACP_MUX_ATTACHED, "attached", "in sync, the partner is not")                                      \
 	X(LACP_MUX_COLLECTING, "collecting", "both in sync")                                                 \
@@ -72,8 +72,9 @@ struct lacp {
 	enum lacp_rx rx;
 	enum lacp_periodic periodic;
 	enum lacp_mux mux;
-	struct lacp_info actor;    /* what our PDUs say of us */
-	struct lacp_info partner;  /* what we know of the partner; actor.state has LACP_DEFAULTED while nothing */
+	struct lacp_info actor; /* what our PDUs say of us */
+	/* What we know of the partner. While it is nothing, actor.state has LACP_DEFAULTED. */
+	struct lacp_info partner;
 	struct msec current_while; /* receive machine's timer */
 	struct msec periodic_due;  /* next periodic PDU, MSEC_NEVER = none */
 	bool ntt;                  /* need to transmit (6.4.8) */
@@ -86,29 +87,30 @@ struct lacp {
 
 void lacp_init(struct lacp *l, const struct lacp_config *config);
 /* After lacp_init(): takes up a conversation that a former run of the daemon held. partner: as last known;
- * actor_state: as last announced, its LACP_SYNC says whether the gate was open. The partner must speak again within
- * its timeout, counted from now. Carrier is assumed up. The PDU sent at once says what the last one said. */
+ * actor_state: as last announced, its LACP_SYNC says whether the gate was open. The partner must speak again
+ * within its timeout, counted from now. Carrier is assumed up. The PDU sent at once says what the last one
+ * said. */
 void lacp_resume(struct lacp *l, struct step *s, const struct lacp_info *partner, uint8_t actor_state);
 void lacp_carrier(struct lacp *l, struct step *s, bool up);
 void lacp_receive(struct lacp *l, struct step *s, const struct lacpdu *pdu);
-/* true: the dataplane carries data, synchronization may be announced. false: out of sync at once, never delayed
- * by the rate limit. */
+/* true: the dataplane carries data, synchronization may be announced. false: out of sync at once, never
+ * delayed by the rate limit. */
 void lacp_open(struct lacp *l, struct step *s, bool open);
-/* Another system id (only for on-split: arbitrate). Starts the conversation anew: a leg in sync says at once that
- * it is out of it, and says that it is in sync again, when it is, in a later PDU. */
+/* Another system id (only for on-split: arbitrate). Starts the conversation anew: a leg in sync says at once
+ * that it is out of it, and says that it is in sync again, when it is, in a later PDU. */
 void lacp_set_system(struct lacp *l, struct step *s, struct mac system);
 void lacp_timer(struct lacp *l, struct step *s);
 struct msec lacp_deadline(const struct lacp *l);
 
 /* A partner is known: l->partner is something it said. */
 bool lacp_known(const struct lacp *l);
-/* The partner is there, current, keeps the conversation alive: everything but lacp_open(true). Stays true while
- * open. An individual partner (aggregation bit clear) is ready too: one link is all that we take of it. Whether
- * the partner is in sync does not count, for a partner that is gated as we are would wait for us. */
+/* The partner is there, current, keeps the conversation alive: everything but lacp_open(true). Stays true
+ * while open. An individual partner (aggregation bit clear) is ready too: one link is all that we take of it.
+ * Whether the partner is in sync does not count, for a partner that is gated as we are would wait for us. */
 bool lacp_ready(const struct lacp *l);
-/* After lacp_open(false): the partner no longer sends data here. It shows neither collecting nor distributing, or
- * has repeated our out-of-sync (Open vSwitch and teamd act on it without ever clearing their own bits), or it is
- * not there, or was never told to come. */
+/* After lacp_open(false): the partner no longer sends data here. It shows neither collecting nor
+ * distributing, or has repeated our out-of-sync (Open vSwitch and teamd act on it without ever clearing their
+ * own bits), or it is not there, or was never told to come. */
 bool lacp_partner_left(const struct lacp *l);
 
 #endif

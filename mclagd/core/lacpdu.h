@@ -27,7 +27,8 @@ struct lacpdu {
 	X(LACPDU_SYSTEM, "system", "the actor's system is a group address")
 TYPES_DECLARE(lacpdu_error, LACPDU_ERRORS, LACPDU_ERROR_COUNT)
 
-/* bytes: from the subtype on, i.e. after destination, source and EtherType. *pdu untouched unless LACPDU_OK. */
+/* bytes: from the subtype on, i.e. after destination, source and EtherType. *pdu untouched unless LACPDU_OK.
+ */
 enum lacpdu_error lacpdu_decode(const uint8_t *bytes, size_t size, struct lacpdu *pdu);
 void lacpdu_encode(const struct lacpdu *pdu, uint8_t bytes[static LACPDU_SIZE]);
 

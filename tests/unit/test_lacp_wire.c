@@ -272,7 +272,7 @@ static void hosts_come_in_and_leave(void **unused)
 			unplug(&m.w);
 			continue;
 		}
-		if ((ms = until(&m.w, both_through, in)) > in)
+		if (until(&m.w, both_through, in) > in)
 			fail_msg("%s %x: ours %s, host %d", host_kind_name(kind), i % 32,
 				 lacp_mux_name(m.w.a.l.mux), host_carries(&m.host));
 		for (int tick_count = 0; tick_count < 100000; tick_count++) {
