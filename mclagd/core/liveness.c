@@ -17,6 +17,7 @@ void liveness_init(struct liveness *l, const struct domain_config *config)
 	    .detection_ms = config->keepalive_ms * config->multiplier,
 	    .alone_ms = config->alone_ms,
 	    .alone_at = MSEC_NEVER,
+	    .met_by = MSEC_NEVER,
 	    .goodbye_until = MSEC_NEVER,
 	};
 }
@@ -30,6 +31,7 @@ static void liveness_enter(struct liveness *l, struct step *s, enum verdict verd
 		   verdict_name(l->verdict), (long long)msec_since(s->now, l->since));
 	l->verdict = verdict;
 	l->since = s->now;
+	l->met_by = verdict == VERDICT_ALIVE ? msec_after(s->now, l->detection_ms) : MSEC_NEVER;
 	l->alone_at = MSEC_NEVER; /* waited for in `unknown` only */
 	if (verdict != VERDICT_RESTARTING)
 		l->goodbye_until = MSEC_NEVER;
@@ -264,12 +266,14 @@ void liveness_timer(struct liveness *l, struct step *s)
 		if (l->paths[i].up && msec_since(s->now, l->paths[i].heard) >= l->detection_ms)
 			path_down(l, s, (int)i);
 	}
+	if (msec_reached(s->now, l->met_by))
+		l->met_by = MSEC_NEVER;
 	evaluate(l, s);
 }
 
 struct msec liveness_deadline(const struct liveness *l)
 {
-	struct msec t = msec_min(l->alone_at, l->goodbye_until);
+	struct msec t = msec_min(msec_min(l->alone_at, l->goodbye_until), l->met_by);
 
 	for (size_t i = 0; i < l->path_count; i++) {
 		if (l->paths[i].up)
@@ -282,6 +286,8 @@ enum peer_link_state liveness_peer_link(const struct liveness *l)
 {
 	if (l->carrier && l->paths[PATH_PEER_LINK].up)
 		return PEER_LINK_UP;
+	if (l->carrier && !msec_is_never(l->met_by))
+		return PEER_LINK_DOUBTFUL; /* another path was just the first to bring word of the peer */
 	for (size_t i = PATH_PEER_LINK + 1; i < l->path_count; i++) {
 		if (l->paths[i].up && l->paths[i].answered)
 			return PEER_LINK_LOST;

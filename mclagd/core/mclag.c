@@ -658,8 +658,11 @@ static void resume_leg(struct mclags *ms, struct step *s, const struct leg_resum
 		return;
 	leg->isolated = r->isolated;
 	leg->peer_open = r->isolated;
-	if (!r->forwarding)
+	if (!r->forwarding || (leg->speaker == SPEAKER_ENGINE && !(r->actor_state & LACP_SYNC))) {
+		/* It was opening or leaving: that is not taken up. */
+		step_gate(s, ACTION_FORWARD, leg_place(leg), false);
 		return;
+	}
 	leg->carrier = true; /* the link dump that follows corrects it */
 	if (leg->speaker == SPEAKER_ENGINE)
 		lacp_resume(&leg->lacp, s, &r->partner, r->actor_state);
@@ -675,6 +678,8 @@ void mclags_start(struct mclags *ms, struct step *s, const struct resume *resume
 	if (!resume)
 		return;
 	ms->peer_link_open = resume->peer_link_open;
+	if (!ms->peer_link_open)
+		step_gate(s, ACTION_FORWARD, (struct place){.kind = PLACE_PEER_LINK}, false);
 	for (size_t i = 0; i < resume->leg_count; i++)
 		resume_leg(ms, s, &resume->legs[i]);
 }

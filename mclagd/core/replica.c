@@ -336,6 +336,8 @@ void replica_sighting(struct replica *r, struct step *s, const struct entry_even
 	case SIGHTING_INACTIVE:
 		e->programmed = (uint8_t)ev->place.kind;
 		e->programmed_mclag = ev->place.mclag;
+		if (ev->place.kind == PLACE_ORPHAN)
+			e->port = ev->place.port;
 		if (e->local.present && !e->local.fixed && e->local.mclag == ev->place.mclag)
 			set_local(r, e, (struct claim){.moves = e->local.moves});
 		break;
