@@ -68,7 +68,10 @@ struct fdb_handler {
 	void (*dump_begin)(struct fdb_handler *);
 	void (*dump_entry)(struct fdb_handler *, const struct fdb_entry *);
 	void (*dump_end)(struct fdb_handler *, int status, const char *text);
-	/* A write was refused. From the loop, or from inside fdb_flush. error is -errno. */
+	/*
+	 * A write was refused. From the loop, or from inside fdb_flush. error is -errno. It may be queued
+	 * again from here; fdb_flush does not wait for that.
+	 */
 	void (*refused)(struct fdb_handler *, enum fdb_write, const struct fdb_entry *, int error,
 			const char *text);
 	/* The queue of writes has run empty. From the loop, or from inside fdb_flush. */

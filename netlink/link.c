@@ -4,7 +4,7 @@
  *
  * The kernel speaks of a bridge port in two voices: RTM_NEWLINK of AF_UNSPEC with everything (the port's
  * attributes in IFLA_LINKINFO), and RTM_NEWLINK of AF_BRIDGE with the port's attributes only, in
- * IFLA_PROTINFO, after a change of theirs. RTM_DELLINK of AF_BRIDGE means "no port any more", not "gone".
+ * IFLA_PROTINFO, after a change of theirs. (RTM_DELLINK of AF_BRIDGE means "no port any more", not "gone".)
  * link_parse() cuts either; link_merge() puts what it says over what is known, so that the owner always sees
  * a whole link, and sees it only when some member changed.
  *
@@ -172,6 +172,9 @@ int link_parse(const void *message, size_t length, struct link_message *out)
 	    !attrs[IFLA_IFNAME])
 		return -EBADMSG;
 	gone = header->nlmsg_type == RTM_DELLINK;
+	if (gone && info->ifi_family == AF_BRIDGE)
+		return -ENOMSG; /* a port left its bridge: told again, with everything, as a change of its
+				   master */
 	m.link.ifindex = info->ifi_index;
 	m.link.admin_up = info->ifi_flags & IFF_UP;
 	m.link.carrier = info->ifi_flags & IFF_LOWER_UP;
@@ -184,7 +187,6 @@ int link_parse(const void *message, size_t length, struct link_message *out)
 		if (attrs[IFLA_LINKINFO] && info_parse(attrs[IFLA_LINKINFO], &m))
 			return -EBADMSG;
 	} else {
-		m.left = gone;
 		/* nested only when it speaks of a port; older bridges put a bare state there */
 		if (attrs[IFLA_PROTINFO] && nla_is_nested(attrs[IFLA_PROTINFO]) &&
 		    port_parse(attrs[IFLA_PROTINFO], &m))
@@ -331,11 +333,6 @@ static void link_merge(struct link *link, const struct link_message *m)
 	link->operstate = m->has & LINK_HAS_OPERSTATE ? m->link.operstate : old.operstate;
 	link->speed = old.speed;
 	link->duplex = old.duplex;
-	if (m->left && link->is_port) {
-		link->is_port = false;
-		link->port = (struct link_port){0};
-		link->master = 0;
-	}
 }
 
 static void link_take(struct links *l, const struct link_message *m)

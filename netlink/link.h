@@ -61,7 +61,6 @@ enum link_has {
 };
 struct link_message {
 	bool gone;        /* the interface is no more */
-	bool left;        /* it is no bridge port any more */
 	uint32_t has;     /* enum link_has */
 	struct link link; /* speed and duplex are never in a message */
 };

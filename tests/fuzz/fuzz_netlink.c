@@ -25,7 +25,6 @@ static void check_link(const void *message, size_t size)
 	REQUIRE(memchr(m.link.name, '\0', sizeof(m.link.name)));
 	REQUIRE(memchr(m.link.kind, '\0', sizeof(m.link.kind)));
 	REQUIRE(m.link.is_port == ((m.has & LINK_HAS_PORT) != 0));
-	REQUIRE(!(m.gone && m.left));
 	REQUIRE(m.link.speed == 0 && m.link.duplex == LINK_DUPLEX_UNKNOWN);
 }
 
