@@ -294,7 +294,7 @@ static void link_synced(struct link_handler *handler)
 static void link_failed(struct link_handler *handler, int error, const char *text)
 {
 	struct switch_driver *sw = DRIVER_OF(handler, link_handler);
-	snprintf(sw->link_failure, sizeof(sw->link_failure), "%s (%d)", text, error);
+	snprintf(sw->link_failure, sizeof(sw->link_failure), "%.200s (%d)", text, error);
 	linux_notice(sw, "cannot read the links: %s; again in %d ms", sw->link_failure, LINK_RETRY_MS);
 	loop_timer_set(sw->link_retry, LINK_RETRY_MS);
 }
