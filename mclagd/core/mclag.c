@@ -124,6 +124,19 @@ static void leg_enter(struct mclags *ms, struct step *s, struct leg *leg, enum l
 	}
 }
 
+/* Frames from the peer link never leave through a leg whose peer leg may be forwarding. */
+static void isolate(struct step *s, struct leg *leg)
+{
+	bool on = leg->peer_open || leg->unwitnessed;
+
+	if (leg->isolating || leg->isolated == on || !msec_reached(s->now, leg->isolate_retry_at))
+		return;
+	leg->isolating = true;
+	step_trace(s, TRACE_MCLAG, TRACE_DEBUG, leg->id, "the peer's leg %u may %scarry data -> isolation %s",
+		   (unsigned)leg->id, on ? "" : "not ", on ? "on" : "off");
+	step_gate(s, ACTION_ISOLATE, leg_place(leg), on);
+}
+
 /* Closing. A lost carrier: no frame passes any more, so the peer is told first and lifts isolation at once.
  * Else our leg is closed before the peer hears of it: between lifting and closing, frames could go both ways
  * round. */
@@ -131,7 +144,7 @@ static void leg_close(struct mclags *ms, struct step *s, struct leg *leg, enum r
 {
 	bool opened = phase_may_carry(leg->phase);
 
-	leg->confirmed = leg->confirming = false;
+	leg->confirmed = leg->confirming = leg->unwitnessed = false;
 	if (leg->speaker == SPEAKER_ENGINE)
 		lacp_open(&leg->lacp, s, false);
 	if (opened && leg->carrier)
@@ -140,6 +153,7 @@ static void leg_close(struct mclags *ms, struct step *s, struct leg *leg, enum r
 	tell(ms, s, leg);
 	if (opened && !leg->carrier)
 		step_gate(s, ACTION_FORWARD, leg_place(leg), false);
+	isolate(s, leg);
 }
 
 static void leg_opening(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
@@ -147,6 +161,18 @@ static void leg_opening(struct mclags *ms, struct step *s, struct leg *leg, enum
 	leg_enter(ms, s, leg, LEG_OPENING, reason);
 	tell(ms, s, leg); /* before the first frame: the peer keeps its leg isolated from now on */
 	step_gate(s, ACTION_FORWARD, leg_place(leg), true);
+}
+
+/* Nobody has to grant. A silent peer may be as alive as we are, and think the same of us: while the peer link
+ * carries data, our leg is isolated on our side before it opens, so that two such legs make no loop. */
+static void leg_open_alone(struct mclags *ms, struct step *s, struct leg *leg)
+{
+	if (ms->pair.verdict == VERDICT_SILENT && ms->peer_link_open && (!leg->isolated || leg->isolating)) {
+		leg->unwitnessed = true;
+		isolate(s, leg);
+		return;
+	}
+	leg_opening(ms, s, leg, REASON_NO_PEER);
 }
 
 static void ask(struct step *s, struct leg *leg)
@@ -199,7 +225,7 @@ static void evaluate(struct mclags *ms, struct step *s, struct leg *leg)
 	case LEG_HELD:
 		if (!(holds & ~HOLD_BIT(HOLD_GRANT))) {
 			if (!(holds & HOLD_BIT(HOLD_GRANT)))
-				leg_opening(ms, s, leg, REASON_NO_PEER);
+				leg_open_alone(ms, s, leg);
 			else if (ms->pair.greeted)
 				leg_request(ms, s, leg);
 		}
@@ -208,7 +234,7 @@ static void evaluate(struct mclags *ms, struct step *s, struct leg *leg)
 		if (holds & ~HOLD_BIT(HOLD_GRANT))
 			leg_close(ms, s, leg, closing_reason(holds));
 		else if (!holds)
-			leg_opening(ms, s, leg, REASON_NO_PEER);
+			leg_open_alone(ms, s, leg);
 		else if (!ms->pair.greeted)
 			leg_close(ms, s, leg, REASON_TRANSPORT);
 		break;
@@ -235,18 +261,6 @@ static void evaluate(struct mclags *ms, struct step *s, struct leg *leg)
 }
 
 /* --- isolation and the peer link -------------------------------------------------------------------- */
-
-/* Frames from the peer link never leave through a leg whose peer leg may be forwarding. */
-static void isolate(struct mclags *ms, struct step *s, struct leg *leg)
-{
-	if (leg->isolating || leg->isolated == leg->peer_open || !msec_reached(s->now, leg->isolate_retry_at))
-		return;
-	leg->isolating = true;
-	step_trace(s, TRACE_MCLAG, TRACE_DEBUG, leg->id, "the peer's leg %u may %scarry data -> isolation %s",
-		   (unsigned)leg->id, leg->peer_open ? "" : "not ", leg->peer_open ? "on" : "off");
-	step_gate(s, ACTION_ISOLATE, leg_place(leg), leg->peer_open);
-	(void)ms;
-}
 
 static void answer_request(struct step *s, struct leg *leg, bool granted)
 {
@@ -280,7 +294,7 @@ static bool peer_link_wanted(const struct mclags *ms)
 	if (ms->peer_link_open)
 		return true;
 	for (size_t i = 0; i < ms->count; i++) {
-		if (ms->legs[i].isolated != ms->legs[i].peer_open)
+		if (ms->legs[i].isolating || ms->legs[i].isolated != ms->legs[i].peer_open)
 			return false;
 		if (phase_may_carry(ms->legs[i].phase) && !ms->legs[i].confirmed)
 			return false;
@@ -320,6 +334,7 @@ static void forget_peer(struct mclags *ms)
 		ms->legs[i].peer_known = false;
 		ms->legs[i].peer_open = false;
 		ms->legs[i].peer_nonce = 0;
+		ms->legs[i].unwitnessed = false;
 	}
 	ms->peer_legs_known = false;
 }
@@ -329,7 +344,7 @@ static void settle(struct mclags *ms, struct step *s)
 {
 	gate_peer_link(ms, s);
 	for (size_t i = 0; i < ms->count; i++) {
-		isolate(ms, s, &ms->legs[i]);
+		isolate(s, &ms->legs[i]);
 		confirm(ms, s, &ms->legs[i]);
 	}
 	for (size_t i = 0; i < ms->count; i++)
@@ -432,7 +447,7 @@ void mclags_done(struct mclags *ms, struct step *s, const struct done_event *e)
 		isolate_done(s, leg, e);
 	else
 		forward_done(ms, s, leg, e);
-	isolate(ms, s, leg);
+	isolate(s, leg);
 	gate_peer_link(ms, s);
 	evaluate(ms, s, leg);
 }
@@ -517,11 +532,12 @@ void mclags_peer_state(struct mclags *ms, struct step *s, const struct leg_state
 	leg->peer_known = true;
 	leg->peer_told = true;
 	leg->peer = *state;
+	leg->unwitnessed = false;
 	if (state->phase != LEG_REQUESTING) /* then its LegRequest says more: it may be granted already */
 		leg->peer_open = phase_may_carry(state->phase);
 	if (!leg->peer_open)
 		leg->peer_nonce = 0;
-	isolate(ms, s, leg);
+	isolate(s, leg);
 	evaluate(ms, s, leg);
 }
 
@@ -538,7 +554,7 @@ void mclags_peer_request(struct mclags *ms, struct step *s, const struct leg_han
 	if (leg->isolated && !leg->isolating)
 		answer_request(s, leg, true);
 	else
-		isolate(ms, s, leg);
+		isolate(s, leg);
 }
 
 void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_handshake *h)
