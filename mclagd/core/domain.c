@@ -221,6 +221,8 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 
 	if (d->liveness.verdict != before || !session_greeted(&d->session))
 		role_follow(d, s); /* else we talk with the peer already: what was elected counts */
+	if (d->liveness.verdict != before && d->liveness.verdict != VERDICT_ALIVE)
+		session_close(&d->session, s, REASON_PATH_LOST); /* what it has told is not to be relied on */
 	session_path(&d->session, s, d->stopped ? PATH_NONE : liveness_best_path(&d->liveness));
 	end_session(d, s);
 	if (d->liveness.verdict == VERDICT_GONE && before != VERDICT_GONE)
