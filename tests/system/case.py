@@ -6,7 +6,7 @@ import traceback
 
 from daemon import Daemon
 from lab import LEAVES, Lab
-from shell import Failure, Skip, eventually, expect
+from shell import Failure, Skip, eventually, expect, now
 from traffic import Probe
 
 CASES = {}
@@ -129,6 +129,26 @@ def healthy(lab, deadline=30):
     eventually(lambda: usable(lab), deadline, "the hosts use both cables", lambda cables: cables == all_cables(lab))
     roles = {daemon.role() for daemon in lab.daemons.values()}
     expect(roles == {"primary", "secondary"}, f"the roles are {roles}")
+
+
+def bring_back(bench, lab, leaf):
+    """Boot a dead leaf as its service would: the daemon first, then the ports. Seconds until the pair is whole."""
+    begin = now()
+    lab.recreate_leaf(leaf)
+    daemon = bench.daemon(lab, leaf)
+    daemon.start()
+    lab.ports_up(leaf)
+
+    def proof_comes_first():
+        """While a leg of the leaf is in use, the session is up; asked in this order, so that no answer is too old."""
+        used = [number for number, cables in usable(lab).items() if f"l{leaf}" in cables]
+        state = daemon.session_state()
+        expect(not used or state == "up", f"leaf{leaf} is used by h{used} while its session is {state}")
+        return len(used) == len(lab.hosts)
+
+    eventually(proof_comes_first, 60, f"the hosts use leaf{leaf} again")
+    healthy(lab)
+    return now() - begin
 
 
 def spread(lab, probe):

@@ -4,7 +4,7 @@ import time
 
 import ether
 import hostile
-from case import Shares, all_cables, case, every_pair, healthy, spread, usable
+from case import Shares, all_cables, bring_back, case, every_pair, healthy, spread, usable
 from daemon import PORT, SYSTEM_MAC, tables_agree
 from lab import LEAVES
 from shell import eventually, expect, hold_for, ip, median, now, run
@@ -185,26 +185,6 @@ def pair_survives_a_dead_leaf(bench):
         figures.append(f"leaf{dead} gone: worst gap {gone.worst('gap_ms'):.1f} ms, {gone.sum('lost')} lost; back: whole "
                        f"after {took:.1f} s, worst gap {back.worst('gap_ms'):.1f} ms, {back.sum('lost')} lost")
     return "; ".join(figures)
-
-
-def bring_back(bench, lab, leaf):
-    """Boot a dead leaf as its service would: the daemon first, then the ports. Seconds until the pair is whole."""
-    begin = now()
-    lab.recreate_leaf(leaf)
-    daemon = bench.daemon(lab, leaf)
-    daemon.start()
-    lab.ports_up(leaf)
-
-    def proof_comes_first():
-        """While a leg of the leaf is in use, the session is up; asked in this order, so that no answer is too old."""
-        used = [number for number, cables in usable(lab).items() if f"l{leaf}" in cables]
-        state = daemon.session_state()
-        expect(not used or state == "up", f"leaf{leaf} is used by h{used} while its session is {state}")
-        return len(used) == len(lab.hosts)
-
-    eventually(proof_comes_first, 60, f"the hosts use leaf{leaf} again")
-    healthy(lab)
-    return now() - begin
 
 
 # --- (f) tables ------------------------------------------------------------------------------------------

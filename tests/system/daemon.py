@@ -48,6 +48,12 @@ mclags:
 {mclags}{extra}"""
 
 
+def make_keys(lab, mclagctl):
+    """Both leaves' keys, once for a lab."""
+    if not os.path.isdir(f"{lab.directory}/pki"):
+        run(mclagctl, "pki", "init", f"{lab.directory}/pki")
+
+
 class Daemon:
     def __init__(self, lab, leaf, mclagd, mclagctl, leaf_lacp="active", settings=None):
         self.lab, self.leaf, self.mclagd, self.mclagctl = lab, leaf, mclagd, mclagctl
@@ -57,8 +63,7 @@ class Daemon:
         self.log_path = f"{self.directory}/mclagd.log"
         self.process = None
         os.makedirs(self.directory + "/state", exist_ok=True)
-        if not os.path.isdir(f"{lab.directory}/pki"):
-            run(mclagctl, "pki", "init", f"{lab.directory}/pki")
+        make_keys(lab, mclagctl)
         with open(self.config, "w") as file:
             file.write(configuration(lab, leaf, self.directory, leaf_lacp, settings))
         run(mclagd, "--check", "--config", self.config, netns=self.netns)

@@ -12,6 +12,7 @@ o1-+ leaf1   +----pl-----+  leaf2  +-o2            from where a third party can 
 
 Every namespace is named after this run, so labs can run side by side. A run holds a lock on its directory for
 as long as it lives; what a crashed run left behind is found by its lock being free, and removed at the next start.
+A lab that is to be found by people has a name of its own instead.
 """
 import fcntl
 import itertools
@@ -25,6 +26,7 @@ from ovs import OvsHost
 from shell import Failure, eventually, ip, run, sysctl
 
 ROOT = "/run/mclagd-lab"
+KEPT = "mclagdemo"
 PORT_GROUP = 7
 LEAVES = (1, 2)
 
@@ -34,9 +36,9 @@ class Lab:
 
     serial = itertools.count(1)
 
-    def __init__(self, hosts=2, lacp="active", lacp_time="fast", ageing=300):
+    def __init__(self, hosts=2, lacp="active", lacp_time="fast", ageing=300, name=None):
         self.options = {"hosts": hosts, "lacp": lacp, "lacp_time": lacp_time, "ageing": ageing}
-        self.name = f"mlab{os.getpid()}-{next(Lab.serial)}"
+        self.name = name or f"mlab{os.getpid()}-{next(Lab.serial)}"
         self.directory = f"{ROOT}/{self.name}"
         self.daemons = {}
         self.helpers = []
@@ -297,7 +299,7 @@ def remove_leftovers():
     """Remove what a run left behind that did not come to its own end: nobody holds its lock any more."""
     os.makedirs(ROOT, exist_ok=True)
     for name in os.listdir(ROOT):
-        if not re.fullmatch(r"mlab\d+-\d+", name):
+        if name != KEPT and not re.fullmatch(r"mlab\d+-\d+", name):
             continue
         try:
             with open(f"{ROOT}/{name}/lock", "a") as lock:

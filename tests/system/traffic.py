@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Drives tests/probe/probe: traffic between places of the lab, cut into intervals by mark()."""
+import copy
 import json
 import os
 import select
@@ -91,6 +92,13 @@ class Interval:
     def returned(self):
         """Copies seen where none may be: back at their sender, or on a watched interface."""
         return sum(row["received"] + row["duplicated"] + row["stale"] for row in self.unsolicited)
+
+    def without(self, *netns):
+        """The same, without the directions that begin or end in one of these namespaces."""
+        rest = copy.copy(self)
+        rest.rows = [row for row in self.rows
+                     if not {place.split(":")[0] for place in row["name"].split(">")} & set(netns)]
+        return rest
 
     def to(self, netns):
         """The rows of the directions that end in a namespace."""
