@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * linux.h - private to linux.c (ports, gates, LACPDUs) and linux_table.c (the MAC table): the switch that is
- * a Linux bridge. Everybody else sees switch.h only.
+ * linux.h - private to linux.c (ports, gates, LACPDUs), linux_open.c and linux_table.c (the MAC table): the
+ * switch that is a Linux bridge. Everybody else sees switch.h only.
  */
 #ifndef MCLAGD_LINUX_H
 #define MCLAGD_LINUX_H
@@ -67,6 +67,16 @@ struct port *linux_port_by_index(const struct switch_driver *sw, int ifindex);
 struct port *linux_port_by_place(const struct switch_driver *sw, struct place place);
 struct port *linux_peer_link(const struct switch_driver *sw);
 
+/* linux_open.c: the steps of switch_open(), in order. Each is 0, or -errno with the reason in why. */
+void linux_make_ports(struct switch_driver *sw);
+/* Runs the loop until every link has been told once; the handlers are set before. */
+int linux_open_links(struct switch_driver *sw, char *why, size_t size);
+int linux_check_ports(const struct switch_driver *sw, char *why, size_t size);
+int linux_open_gates(struct switch_driver *sw, bool resume, char *why, size_t size);
+/* What the dataplane does, into each port's gate. */
+int linux_read_gates(struct switch_driver *sw, char *why, size_t size);
+
+/* linux_table.c */
 int linux_table_open(struct switch_driver *sw, char *why, size_t size);
 /* Reads the whole table of the bridge that is there now, behind the writes that wait; tries again by itself.
  */

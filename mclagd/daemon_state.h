@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * daemon_state.h - private to daemon.c (the loop) and daemon_rooms.c (what it is made of, and in which
+ * order).
+ */
+#ifndef MCLAGD_DAEMON_STATE_H
+#define MCLAGD_DAEMON_STATE_H
+
+#include "mclagd/control.h"
+#include "mclagd/daemon.h"
+#include "mclagd/log.h"
+#include "mclagd/loop.h"
+#include "mclagd/resume.h"
+#include "mclagd/switch.h"
+#include "peerlink/pki.h"
+
+struct tls;
+
+/* Events that wait for the present step to end. */
+struct queue {
+	struct event *events;
+	size_t room, head, count;
+};
+
+struct daemon {
+	struct event_base *base;
+	const struct config *config; /* borrowed */
+	struct log log;
+	uint64_t boot_id;
+	struct msec started, now;
+	size_t rooms_open; /* of the list below */
+
+	struct domain *domain;
+	struct step step;
+	struct queue queue;
+	bool running; /* inside run() */
+	bool sent;    /* the step sent over the session */
+	bool save;    /* the wake-up changed what a restart needs */
+	struct loop_timer *deadline, *work, *leave;
+	struct loop_timer_handler deadline_handler, work_handler, leave_handler;
+	bool leaving; /* goodbye is said; the loop ends when it has left */
+
+	struct ring *ring;
+	struct resume_origin origin;
+	struct resume resume;    /* what the last run left; legs NULL = nothing */
+	struct leg_resume *legs; /* for saving */
+	struct mclag_config *mclags;
+	struct switch_driver *sw;
+	struct switch_events switch_events;
+	struct tls *tls;
+	struct secret secret;
+	struct peerlink *peerlink;
+	struct peerlink_owner peerlink_owner;
+	struct keepalive *keepalive;
+	struct keepalive_owner keepalive_owner;
+	struct control *control;
+	struct log_limit notices, strangers, violations, beacons, saves;
+	uint64_t unknown_messages; /* kinds of a newer protocol */
+};
+
+/* Opens all rooms, in order; the owners' handlers are set before. On failure those that were opened are
+ * closed again. 0, or -errno with the reason in why. */
+int daemon_open_rooms(struct daemon *d, char *why, size_t size);
+/* In the reverse order. */
+void daemon_close_rooms(struct daemon *d);
+
+#endif
