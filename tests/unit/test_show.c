@@ -17,6 +17,7 @@
 #include "control_samples.h"
 #include "ctl/json.h"
 #include "ctl/show.h"
+#include "proto/types.h"
 
 #define WIDTH 80
 
@@ -203,6 +204,23 @@ static void nothing_known(void **state)
 	check_text("nothing", text);
 }
 
+/* What mclagctl(8) says of the holds is what the program says. */
+static void manual(void **state)
+{
+	char *page = read_file(MANUAL);
+
+	(void)state;
+	for (int h = 0; h < HOLD_COUNT; h++) {
+		char entry[160];
+
+		snprintf(entry, sizeof(entry), ".It Cm %s\n%s\n", hold_name((enum hold)h),
+			 hold_help((enum hold)h));
+		if (strstr(page, entry) == NULL)
+			fail_msg("%s does not say: %s", MANUAL, entry);
+	}
+	free(page);
+}
+
 /* --- the writer -------------------------------------------------------------------------------------- */
 
 static void ages(void **state)
@@ -298,9 +316,10 @@ static int utc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(status), cmocka_unit_test(ports),    cmocka_unit_test(mac),
-	    cmocka_unit_test(events), cmocka_unit_test(counters), cmocka_unit_test(nothing_known),
-	    cmocka_unit_test(ages),   cmocka_unit_test(wrapping), cmocka_unit_test(colours),
+	    cmocka_unit_test(status),  cmocka_unit_test(ports),    cmocka_unit_test(mac),
+	    cmocka_unit_test(events),  cmocka_unit_test(counters), cmocka_unit_test(nothing_known),
+	    cmocka_unit_test(manual),  cmocka_unit_test(ages),     cmocka_unit_test(wrapping),
+	    cmocka_unit_test(colours),
 	};
 
 	return cmocka_run_group_tests(tests, utc, NULL);
