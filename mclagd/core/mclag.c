@@ -571,7 +571,7 @@ void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_hands
 		gate_peer_link(ms, s);
 		return;
 	}
-	if (h->granted) {
+	if (h->granted && (leg->isolated || !phase_may_carry(leg->peer.phase))) {
 		leg_opening(ms, s, leg, REASON_GRANTED);
 		return;
 	}
