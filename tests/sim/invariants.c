@@ -83,7 +83,8 @@ static void rule_3_proof(struct sim *s, int leaf, const struct action *a)
 	struct domain_view v = view_of(s, leaf);
 	int port = switch_index(s, leaf, a->gate.port);
 	const struct port *mine = &s->switches[leaf].ports[port], *peers = &s->switches[1 - leaf].ports[port];
-	bool closed = !s->switches[leaf].ports[SIM_PEER_LINK].forwarding || !sim_peer_link_cable(s);
+	bool mine_closed = !s->switches[leaf].ports[SIM_PEER_LINK].forwarding || !sim_peer_link_cable(s);
+	bool closed = mine_closed || !s->switches[1 - leaf].ports[SIM_PEER_LINK].forwarding;
 
 	switch (v.verdict) {
 	case VERDICT_UNKNOWN:
@@ -105,7 +106,7 @@ static void rule_3_proof(struct sim *s, int leaf, const struct action *a)
 	case VERDICT_GONE:
 	case VERDICT_SPLIT:
 	case VERDICT_ALONE:
-		if (!closed)
+		if (!mine_closed)
 			sim_fail(s,
 				 "3: node %d opens mclag %u without a peer while the peer link carries data",
 				 leaf + 1, mine->place.mclag);
