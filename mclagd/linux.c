@@ -59,7 +59,7 @@ struct port *linux_port_by_index(const struct switch_driver *sw, int ifindex)
 {
 	const struct port wanted = {.ifindex = ifindex}, *key = &wanted;
 	struct port **found =
-	    bsearch(&key, sw->by_index, sw->index_count, sizeof(*sw->by_index), compare_index);
+	    bsearch(&key, sw->by_index, sw->index_count, sizeof(struct port *), compare_index);
 	return found ? *found : NULL;
 }
 
@@ -69,7 +69,7 @@ static void index_ports(struct switch_driver *sw)
 	for (size_t i = 0; i < sw->port_count; i++)
 		if (sw->ports[i].ifindex)
 			sw->by_index[sw->index_count++] = &sw->ports[i];
-	qsort(sw->by_index, sw->index_count, sizeof(*sw->by_index), compare_index);
+	qsort(sw->by_index, sw->index_count, sizeof(struct port *), compare_index);
 }
 
 static int compare_mclag(const void *a, const void *b)

@@ -285,6 +285,65 @@ static void refused(void **state)
 	free(minimal);
 }
 
+/* Is there a line that starts with one of these keys, whatever its indent? */
+static bool has_key(const char *text, const char *key)
+{
+	size_t length = strlen(key);
+	for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		const char *word = line + strspn(line, " -");
+		if (strncmp(word, key, length) == 0 && word[length] == ':')
+			return true;
+	}
+	return false;
+}
+
+static bool has_item(const char *manual, const char *key, size_t length)
+{
+	static const char item[] = "\n.It Cm ";
+	for (const char *at = strstr(manual, item); at; at = strstr(at + 1, item)) {
+		const char *word = at + strlen(item);
+		if (strcspn(word, " \n") == length && strncmp(word, key, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* mclagd.yaml(5) has an item for each key there is, and for nothing else. */
+static void documented(void **state)
+{
+	(void)state;
+	static const char *const all[] = {"full", "two-pins", "pins-file"}; /* together they have every key */
+	char *manual = read_text(MANUAL), *canonicals[3];
+	size_t keys = 0, items = 0;
+	for (size_t i = 0; i < 3; i++) {
+		char file[512];
+		snprintf(file, sizeof(file), "%s/%s.canonical", CONFIG_GOLDENS, all[i]);
+		canonicals[i] = read_text(file);
+		for (char *line = canonicals[i]; line;
+		     line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+			const char *word = line + strspn(line, " -");
+			int length = (int)strspn(word, "abcdefghijklmnopqrstuvwxyz-");
+			if (length == 0 || word[length] != ':' || strncmp(word, "sha256", 6) == 0)
+				continue;
+			keys++;
+			if (!has_item(manual, word, (size_t)length))
+				fail_msg("mclagd.yaml(5) says nothing of %.*s", length, word);
+		}
+	}
+	for (const char *item = strstr(manual, "\n.It Cm "); item; item = strstr(item + 1, "\n.It Cm ")) {
+		char key[64] = "";
+		assert_int_equal(sscanf(item, "\n.It Cm %63s", key), 1);
+		items++;
+		if (!has_key(canonicals[0], key) && !has_key(canonicals[1], key) &&
+		    !has_key(canonicals[2], key))
+			fail_msg("mclagd.yaml(5) speaks of %s, which is no key", key);
+	}
+	assert_true(keys >= 100 && items >= 45);
+	for (size_t i = 0; i < 3; i++)
+		free(canonicals[i]);
+	free(manual);
+}
+
 /* No prefix of a good file crashes the reader, and none but its last few bytes can be cut unnoticed. */
 static void truncated(void **state)
 {
@@ -391,9 +450,9 @@ static void largest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(goldens), cmocka_unit_test(refused),  cmocka_unit_test(truncated),
-	    cmocka_unit_test(damaged), cmocka_unit_test(too_long), cmocka_unit_test(not_there),
-	    cmocka_unit_test(largest),
+	    cmocka_unit_test(goldens),   cmocka_unit_test(refused), cmocka_unit_test(documented),
+	    cmocka_unit_test(truncated), cmocka_unit_test(damaged), cmocka_unit_test(too_long),
+	    cmocka_unit_test(not_there), cmocka_unit_test(largest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
