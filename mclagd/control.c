@@ -547,11 +547,15 @@ int control_open(struct control **control, struct event_base *base, struct daemo
 
 void control_close(struct control *control)
 {
+	struct client *next;
+
 	if (control == NULL)
 		return;
 	ring_unlisten(daemon_ring(control->daemon), &control->ring);
-	while (!LIST_EMPTY(&control->clients))
-		client_destroy(LIST_FIRST(&control->clients));
+	for (struct client *c = LIST_FIRST(&control->clients); c != NULL; c = next) {
+		next = LIST_NEXT(c, list);
+		client_destroy(c);
+	}
 	evconnlistener_free(control->listener);
 	event_free(control->accept_again);
 	event_free(control->new_lines);

@@ -124,7 +124,7 @@ static int receive_response(int fd, Mclag__Control__Response **response, const c
 	struct frame frame;
 	int error = receive_bytes(fd, head, sizeof(head));
 
-	if (error < 0)
+	if (error != 0)
 		return error;
 	enum frame_status status = frame_cut(head, sizeof(head), RESPONSE_LIMIT, &frame);
 
@@ -179,7 +179,7 @@ static int take_answer(int fd, const char *path, const Mclag__Control__Request *
 
 	if (result == -EBADMSG)
 		return cannot_understand(why, path, what);
-	if (result < 0)
+	if (result != 0)
 		return cannot(why, path, -result);
 	if (response->answer_case == MCLAG__CONTROL__RESPONSE__ANSWER_ERROR) {
 		snprintf(why, CLIENT_WHY_SIZE, "mclagd: %s", response->error->text);

@@ -90,11 +90,10 @@ static void collect_mac(Mclag__Control__Mac *all, Mclag__Control__Mac *piece)
 	all->matched = piece->matched;
 	if (piece->n_entries == 0)
 		return;
-	all->entries =
-	    reallocarray(all->entries, all->n_entries + piece->n_entries, sizeof(piece->entries[0]));
+	all->entries = reallocarray(all->entries, all->n_entries + piece->n_entries, sizeof(void *));
 	if (all->entries == NULL)
 		abort();
-	memcpy(all->entries + all->n_entries, piece->entries, piece->n_entries * sizeof(piece->entries[0]));
+	memcpy(all->entries + all->n_entries, piece->entries, piece->n_entries * sizeof(void *));
 	all->n_entries += piece->n_entries;
 	piece->n_entries = 0;
 }

@@ -365,7 +365,7 @@ void show_mac(const struct sheet *sheet, Mclag__Control__Mac *mac)
 	struct table *t = table_create(columns, 7, 0);
 
 	if (mac->n_entries > 0)
-		qsort(mac->entries, mac->n_entries, sizeof(mac->entries[0]), compare_entries);
+		qsort(mac->entries, mac->n_entries, sizeof(void *), compare_entries);
 	for (size_t i = 0; i < mac->n_entries; i++) {
 		const Mclag__Control__MacEntry *e = mac->entries[i];
 

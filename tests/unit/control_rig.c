@@ -290,7 +290,8 @@ void rig_pass(struct rig *rig, int seconds)
 static void sighting(struct rig *rig, uint64_t number, uint16_t vlan, struct place place,
 		     enum sighting sighting)
 {
-	step(rig, &(struct event){.kind = EVENT_ENTRY, .entry = {mac_number(0x1000000 + number), vlan, place, sighting}});
+	step(rig, &(struct event){.kind = EVENT_ENTRY,
+				  .entry = {mac_number(0x1000000 + number), vlan, place, sighting}});
 }
 
 static struct place orphan(void)
@@ -513,8 +514,10 @@ Mclag__Control__Response *caller_expect(struct caller *c, Mclag__Control__Respon
 {
 	Mclag__Control__Response *r = caller_receive(c);
 
-	if (r == NULL)
+	if (r == NULL) {
 		fail_msg("the stream ended");
+		abort(); /* not reached */
+	}
 	if (r->answer_case == MCLAG__CONTROL__RESPONSE__ANSWER_ERROR && kind != r->answer_case)
 		fail_msg("%s", r->error->text);
 	assert_int_equal(r->answer_case, kind);

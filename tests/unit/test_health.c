@@ -50,27 +50,25 @@ static void free_lines(struct health_lines *lines)
 	free(lines->lines);
 }
 
+/* expected ends with NULL. */
 static void assert_lines(const struct health_lines *lines, const char *const *expected)
 {
-	for (size_t i = 0; i < lines->count && expected[i] != NULL; i++)
+	size_t i = 0;
+
+	for (; i < lines->count && expected[i] != NULL; i++)
 		assert_string_equal(lines->lines[i], expected[i]);
-	if (expected[lines->count] != NULL)
-		fail_msg("missing: %s", expected[lines->count]);
+	if (i < lines->count)
+		fail_msg("too much: %s", lines->lines[i]);
+	else if (expected[i] != NULL)
+		fail_msg("missing: %s", expected[i]);
 }
 
-/* findings and points end with NULL. */
 static void assert_judged(const struct pair *p, Mclag__Control__Health health, const char *const *findings,
 			  const char *const *points)
 {
 	struct health_lines found = {0}, single = {0};
 
 	assert_int_equal(health_judge(&p->view, p->legs, config, &found, &single), health);
-	for (size_t i = 0; i < found.count; i++)
-		if (findings[i] == NULL)
-			fail_msg("too much: %s", found.lines[i]);
-	for (size_t i = 0; i < single.count; i++)
-		if (points[i] == NULL)
-			fail_msg("too much: %s", single.lines[i]);
 	assert_lines(&found, findings);
 	assert_lines(&single, points);
 	free_lines(&found);

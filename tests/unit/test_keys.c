@@ -112,8 +112,8 @@ static void fit_together(void **state)
 		assert_int_equal(pin_of_file(at(3 - leaf, "cert.pem"), &pin[leaf - 1], why, sizeof(why)), 0);
 		assert_memory_equal(&told, &pin[leaf - 1], sizeof(told));
 		/* And the session takes all of it. */
-		strcpy(certificate, at(leaf, "cert.pem"));
-		strcpy(key, at(leaf, "key.pem"));
+		snprintf(certificate, sizeof(certificate), "%s", at(leaf, "cert.pem"));
+		snprintf(key, sizeof(key), "%s", at(leaf, "key.pem"));
 		const struct tls_config config = {
 		    .cert_file = certificate, .key_file = key, .pins = &told, .pin_count = 1};
 
