@@ -77,7 +77,7 @@ struct loop_timer *loop_timer_create(struct event_base *base, enum loop_priority
 	struct loop_timer *t = new (sizeof(*t));
 	t->handler = handler;
 	t->event = evtimer_new(base, timer_due, t);
-	if (!t->event || event_priority_set(t->event, priority))
+	if (!t->event || event_priority_set(t->event, (int)priority))
 		abort();
 	return t;
 }

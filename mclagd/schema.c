@@ -118,6 +118,9 @@ static struct cyaml_schema_value mapping_value(struct cyaml_form *form, const st
 /* --- libcyaml's words into the operator's ------------------------------------------------------------ */
 
 static void collect(cyaml_log_t level, void *context, const char *format, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
+static void collect(cyaml_log_t level, void *context, const char *format, va_list ap)
 {
 	struct complaint *c = context;
 	char line[160];
