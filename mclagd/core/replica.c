@@ -328,7 +328,9 @@ void replica_sighting(struct replica *r, struct step *s, const struct entry_even
 			seen(r, s, e, ev->place, ev->sighting == SIGHTING_FIXED);
 		break;
 	case SIGHTING_ACTIVE:
-		e->programmed = (uint8_t)ev->place.kind;
+		/* We may have taken it out just before that was read: then it is set again. */
+		if (e->programmed != PLACE_NONE || ev->place.kind != PLACE_LEG || r->dumping || r->adopting)
+			e->programmed = (uint8_t)ev->place.kind;
 		e->programmed_mclag = ev->place.mclag;
 		if (ev->place.kind != PLACE_PEER_LINK)
 			seen(r, s, e, ev->place, false);
