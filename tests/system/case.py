@@ -155,7 +155,7 @@ def spread(lab, probe):
     """Let the hosts use all their cables again; the interval in which they do is not looked at for loss."""
     for host in lab.hosts.values():
         host.spread()
-    probe.mark().check_once()
+    probe.aftermath().check_once()
 
 
 class Shares:

@@ -100,7 +100,7 @@ def pair_survives_cable_cuts(bench, times=20):
             probe.mark().check_clean()
             lab.cut(cable)
             eventually(lambda: usable(lab)[host], 5, f"h{host} uses its other cable only", lambda c: c == [other])
-            cut = probe.mark().check_once()
+            cut = probe.aftermath().check_once()
             gaps.append(cut.worst("gap_ms"))
             losses += cut.sum("lost")
             time.sleep(0.3)  # the stretch that is measured: what crosses the peer link now must arrive
@@ -172,7 +172,7 @@ def pair_survives_a_dead_leaf(bench):
             eventually(lambda: usable(lab), 10, f"the hosts use leaf{alive} only",
                        lambda cables: cables == all_cables(lab, [alive]))
             eventually(lab.daemons[alive].role, 10, f"leaf{alive} is primary", lambda role: role == "primary")
-            gone = probe.mark().check_once()
+            gone = probe.aftermath().check_once()
             time.sleep(0.5)  # the stretch that is measured
             probe.mark().check_clean()
             took = bring_back(bench, lab, dead)
@@ -347,7 +347,7 @@ def without_peer_link(bench, name, lose, restore):
         eventually(lambda: usable(lab), 10, "the hosts use the primary only",
                    lambda cables: cables == all_cables(lab, [primary]))
         left = now() - begin
-        lost = probe.mark().check_once()
+        lost = probe.aftermath().check_once()
         eventually(lab.daemons[secondary].leg_phases, 5, "the secondary's legs are held",
                    lambda legs: set(legs.values()) == {"held"})
         expect({leaf: daemon.role() for leaf, daemon in lab.daemons.items()} == roles, "the roles stay")

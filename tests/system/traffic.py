@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 
 from shell import Failure, end, expect, now, spawn
 
@@ -62,6 +63,18 @@ class Probe:
         self.process.send_signal(signal.SIGUSR1)
         return Interval(self.line(20))
 
+    def aftermath(self, deadline=2.0, stretch=0.1):
+        """All that a fault costs: intervals up to the first clean one, which must come before the deadline.
+
+        A host's datapath goes on sending on a cable for a moment after its control plane gave it up."""
+        intervals = [self.mark()]
+        until = now() + deadline
+        while not intervals[-1].clean:
+            expect(now() < until, f"frames are still being lost after {deadline} s:\n{intervals[-1]}")
+            time.sleep(stretch)  # the length of the next interval
+            intervals.append(self.mark())
+        return Aftermath(intervals)
+
     def finish(self):
         """Stop (or wait for the end of `seconds`) and return the total."""
         if not self.seconds:
@@ -104,6 +117,10 @@ class Interval:
         """The rows of the directions that end in a namespace."""
         return [row for row in self.rows if row["name"].split(">")[1].startswith(netns + ":")]
 
+    @property
+    def clean(self):
+        return self.sum("lost") == 0 and self.sum("duplicated") == 0 and self.returned == 0
+
     def check_probe(self):
         expect(self.sum("dropped_by_probe") == 0, f"the probe itself lost frames: {self}")
         return self
@@ -111,7 +128,7 @@ class Interval:
     def check_clean(self):
         """Nothing lost, nothing twice, nothing back."""
         self.check_probe()
-        expect(self.sum("lost") == 0 and self.sum("duplicated") == 0 and self.returned == 0,
+        expect(self.clean,
                f"lost, duplicated or returned frames:\n{self}")
         return self
 
@@ -134,3 +151,21 @@ class Interval:
         rows += [f"  {row['name']}: unsolicited {row['received'] + row['duplicated'] + row['stale']}"
                  for row in self.unsolicited]
         return f"{self.seconds:.1f} s\n" + "\n".join(rows)
+
+
+class Aftermath:
+    """Several intervals in a row, read as one."""
+
+    def __init__(self, intervals):
+        self.intervals = intervals
+
+    def sum(self, key):
+        return sum(interval.sum(key) for interval in self.intervals)
+
+    def worst(self, key):
+        return max(interval.worst(key) for interval in self.intervals)
+
+    def check_once(self):
+        for interval in self.intervals:
+            interval.check_once()
+        return self
