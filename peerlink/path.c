@@ -2,11 +2,13 @@
 /*
  * Addresses and sockets of a path. Everything a path asks of a socket is done here once, for TCP and UDP
  * alike: the interface (SO_BINDTODEVICE, which also takes a vrf), an address that may come later (FREEBIND),
- * hop limit 255 both ways on a direct path (GTSM, RFC 5082), and the priority of network control (DSCP CS6).
+ * hop limit 255 both ways on a direct path (GTSM, RFC 5082), and a high priority, on the wire (DSCP CS6) and
+ * in our own queues.
  */
 #include "peerlink/path.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/pkt_sched.h>
 #include <netdb.h>
 #include <netinet/ip.h>
 #include <stdio.h>
@@ -178,12 +180,13 @@ int path_socket(const struct path *path, int type, uint16_t port, char *why, siz
 	if (fd < 0)
 		goto failed;
 	step = "set the socket's options";
-	if (flag(fd, SOL_SOCKET, SO_PRIORITY, 7) < 0)
-		goto failed;
 	/* TCP listeners only: UDP sockets sharing a port would steal from each other. */
 	if (type == SOCK_STREAM && port && flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
 		goto failed;
 	if (set_family_options(fd, local.ss_family, path->direct, type, &step) < 0)
+		goto failed;
+	step = "set the priority"; /* after the traffic class, which sets it too */
+	if (flag(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_INTERACTIVE) < 0)
 		goto failed;
 	step = "bind to the interface";
 	if (path->interface[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, path->interface,

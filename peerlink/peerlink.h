@@ -56,7 +56,7 @@ enum peerlink_reason {
 	    PEERLINK_REASON_COUNT
 };
 
-/* Embedded by the owner, who gets at its own struct by container_of. All are required. */
+/* Embedded by the owner, recovered by container_of. All are required. */
 struct peerlink_owner {
 	/* TLS is up and the peer is who it should be; a session before it has got its `closed`. */
 	void (*opened)(struct peerlink_owner *owner, int path);
@@ -66,8 +66,7 @@ struct peerlink_owner {
 	void (*frame)(struct peerlink_owner *owner, const uint8_t *bytes, size_t len);
 	/* More than PEERLINK_QUEUE_LOW was queued, and the queue has drained to it. */
 	void (*writable)(struct peerlink_owner *owner);
-	/* A connection was refused or an attempt failed, before any `opened`. For the log; strangers can
-	 * cause it at will. */
+	/* A connection or an attempt failed before `opened`. For the log; strangers can cause it at will. */
 	void (*refused)(struct peerlink_owner *owner, enum peerlink_reason reason, const char *text);
 };
 
@@ -99,7 +98,7 @@ struct peerlink_counters {
 /* Never fails: what cannot be opened yet is tried again, and peerlink_why tells. */
 struct peerlink *peerlink_create(struct event_base *base, const struct peerlink_config *config);
 
-/* Drops everything at once, without a callback. Takes NULL. Not from inside a callback. */
+/* Drops everything at once, without a callback; an open session is told. Takes NULL. Not in a callback. */
 void peerlink_destroy(struct peerlink *p);
 
 /*
@@ -112,9 +111,8 @@ void peerlink_set_tls(struct peerlink *p, const struct tls *tls);
 void peerlink_set_remote(struct peerlink *p, int path, const struct sockaddr_storage *remote);
 
 /*
- * Node 1: have the session on `path`; it is dialled at once unless it is there already. A session on another
- * path stays until the new one is open. PATH_NONE: dial no more; a session stays. Node 2: no effect, it takes
- * what comes.
+ * Node 1: have the session on `path`, dialled at once unless it is there. One on another path stays until the
+ * new one is open. PATH_NONE: dial no more; a session stays. Node 2: no effect, it takes what comes.
  */
 void peerlink_use(struct peerlink *p, int path);
 
@@ -143,8 +141,7 @@ void peerlink_close(struct peerlink *p, const char *text);
 /* Path of the session, or PATH_NONE. */
 int peerlink_path(const struct peerlink *p);
 
-/* Why there is no session, for people: "connect 192.0.2.2 port 5911 over mgmt: connection refused; next try
- * in 0.8 s". */
+/* Why there is no session: "connect 192.0.2.2 port 5911 over mgmt: Connection refused; next try in 0.8 s". */
 void peerlink_why(const struct peerlink *p, char *text, size_t size);
 
 const struct peerlink_counters *peerlink_counters(const struct peerlink *p);
