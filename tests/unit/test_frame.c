@@ -7,6 +7,7 @@
 #include "proto/frame.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,8 +33,9 @@ static enum frame_status feed(struct reader *r, const uint8_t *bytes, size_t siz
 		memcpy(exact, r->kept, r->have);
 		enum frame_status status = frame_cut(exact, r->have, LIMIT, &frame);
 		if (status == FRAME_READY) {
-			strncat(r->seen, (const char *)frame.payload, frame.len);
-			strcat(r->seen, "|");
+			size_t used = strlen(r->seen);
+			snprintf(r->seen + used, sizeof(r->seen) - used, "%.*s|", (int)frame.len,
+				 (const char *)frame.payload);
 			memmove(r->kept, r->kept + frame.whole, r->have - frame.whole);
 			r->have -= frame.whole;
 		} else {
@@ -49,7 +51,8 @@ static size_t put_frame(uint8_t *at, const char *payload)
 {
 	size_t len = strlen(payload);
 	frame_head(at, len);
-	memcpy(at + FRAME_HEAD, payload, len);
+	for (size_t i = 0; i < len; i++)
+		at[FRAME_HEAD + i] = (uint8_t)payload[i];
 	return FRAME_HEAD + len;
 }
 
