@@ -307,6 +307,9 @@ static bool transmit(struct lacp *l, struct step *s)
 	a->lacpdu.pdu = (struct lacpdu){.actor = l->actor, .partner = l->partner};
 	memmove(&l->tx_times[1], &l->tx_times[0], sizeof(l->tx_times) - sizeof(l->tx_times[0]));
 	l->tx_times[0] = s->now;
+	l->announce_at = msec_after(l->tx_times[SLOTS_IN_SYNC - 1], LACP_FAST_PERIODIC_MS);
+	if (msec_reached(s->now, l->announce_at))
+		l->announce_at = MSEC_NEVER;
 	l->ntt = false;
 	l->told_sync = l->actor.state & LACP_SYNC;
 	l->counters.sent++;
@@ -341,6 +344,7 @@ void lacp_init(struct lacp *l, const struct lacp_config *config)
 		      .state = LACP_AGGREGATION | LACP_DEFAULTED},
 	    .current_while = MSEC_NEVER,
 	    .periodic_due = MSEC_NEVER,
+	    .announce_at = MSEC_NEVER,
 	};
 	if (config->active)
 		l->actor.state |= LACP_ACTIVITY;
@@ -448,19 +452,21 @@ void lacp_timer(struct lacp *l, struct step *s)
 		l->ntt = true;
 		periodic_restart(l, s);
 	}
+	if (msec_reached(s->now, l->announce_at))
+		l->announce_at = MSEC_NEVER;
 	finish(l, s);
 }
 
 struct msec lacp_deadline(const struct lacp *l)
 {
-	struct msec due = msec_min(l->current_while, l->periodic_due);
+	struct msec due = msec_min(msec_min(l->current_while, l->periodic_due), l->announce_at);
 
 	return l->ntt ? msec_min(due, tx_allowed(l)) : due;
 }
 
 bool lacp_ready(const struct lacp *l)
 {
-	return l->rx == LACP_RX_CURRENT && speaks(l);
+	return l->rx == LACP_RX_CURRENT && speaks(l) && (l->open || msec_is_never(l->announce_at));
 }
 
 bool lacp_partner_left(const struct lacp *l)

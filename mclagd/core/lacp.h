@@ -77,10 +77,11 @@ struct lacp {
 	struct lacp_info partner;
 	struct msec current_while; /* receive machine's timer */
 	struct msec periodic_due;  /* next periodic PDU, MSEC_NEVER = none */
-	bool ntt;                  /* need to transmit (6.4.8) */
-	bool held;                 /* the rate limit keeps that PDU back */
-	bool told_sync;            /* the last PDU announced synchronization */
-	bool in_use;               /* we announced it, and the partner has not shown that it left since */
+	struct msec announce_at; /* until then the rate limit would delay a PDU in sync; MSEC_NEVER = free */
+	bool ntt;                /* need to transmit (6.4.8) */
+	bool held;               /* the rate limit keeps that PDU back */
+	bool told_sync;          /* the last PDU announced synchronization */
+	bool in_use;             /* we announced it, and the partner has not shown that it left since */
 	struct msec tx_times[LACP_TX_PER_FAST_PERIOD]; /* when the last PDUs left, newest first */
 	struct lacp_counters counters;
 };
@@ -104,9 +105,11 @@ struct msec lacp_deadline(const struct lacp *l);
 
 /* A partner is known: l->partner is something it said. */
 bool lacp_known(const struct lacp *l);
-/* The partner is there, current, keeps the conversation alive: everything but lacp_open(true). Stays true
- * while open. An individual partner (aggregation bit clear) is ready too: one link is all that we take of it.
- * Whether the partner is in sync does not count, for a partner that is gated as we are would wait for us. */
+/* The partner is there, current, keeps the conversation alive, and the rate limit would let a PDU in sync go
+ * at once (from the grant until the host hears it, frames over the peer link are lost): everything but
+ * lacp_open(true). Stays true while open. An individual partner (aggregation bit clear) is ready too: one
+ * link is all that we take of it. Whether the partner is in sync does not count, for a partner that is gated
+ * as we are would wait for us. */
 bool lacp_ready(const struct lacp *l);
 /* After lacp_open(false): the partner no longer sends data here. It shows neither collecting nor
  * distributing, or has repeated our out-of-sync (Open vSwitch and teamd act on it without ever clearing their
