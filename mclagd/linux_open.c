@@ -168,8 +168,12 @@ int linux_read_gates(struct switch_driver *sw, char *why, size_t size)
 	if (!rows)
 		abort();
 	int error = isolation_adopted(sw->isolation, rows, why, size);
-	for (size_t i = 0; !error && i < sw->port_count; i++)
-		sw->ports[i].gate = sw->ports[i].wish = rows[i];
+	for (size_t i = 0; !error && i < sw->port_count; i++) {
+		struct port *p = &sw->ports[i];
+		p->gate = rows[i];
+		if (!p->forward_asked && !p->isolate_asked)
+			p->wish = rows[i];
+	}
 	free(rows);
 	return error;
 }
