@@ -26,7 +26,7 @@ struct port {
 	bool told;   /* the two below have been told */
 	bool carrier;
 	uint32_t speed;
-	struct lacpdu *lacpdu; /* netlink/lacpdu.h; NULL while it cannot be open */
+	struct lacpdu_socket *lacpdu; /* NULL while it cannot be open */
 	struct lacpdu_handler lacpdu_handler;
 	struct isolation_leg gate;         /* what the dataplane does */
 	struct isolation_leg wish;         /* what it shall do after the flush */

@@ -24,7 +24,7 @@
 
 static const uint8_t group[ETH_ALEN] = {0x01, 0x80, 0xc2, 0x00, 0x00, 0x02};
 
-struct lacpdu {
+struct lacpdu_socket {
 	struct lacpdu_handler *handler;
 	struct lacpdu_counters counters;
 	struct event *event;
@@ -33,7 +33,7 @@ struct lacpdu {
 	uint8_t frame[ETH_HLEN + LACPDU_MAX];
 };
 
-static void lacpdu_frame(struct lacpdu *l, size_t length)
+static void lacpdu_frame(struct lacpdu_socket *l, size_t length)
 {
 	const struct ethhdr *header = (const void *)l->frame;
 
@@ -47,7 +47,7 @@ static void lacpdu_frame(struct lacpdu *l, size_t length)
 
 static void lacpdu_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct lacpdu *l = arg;
+	struct lacpdu_socket *l = arg;
 
 	(void)what;
 	for (int i = 0; i < FRAMES_A_TURN; i++) {
@@ -98,10 +98,10 @@ static int socket_prepare(int fd, int ifindex)
 	return 0;
 }
 
-int lacpdu_open(struct lacpdu **out, struct event_base *base, int ifindex, const uint8_t mac[6],
+int lacpdu_open(struct lacpdu_socket **out, struct event_base *base, int ifindex, const uint8_t mac[6],
 		struct lacpdu_handler *handler, char *err, size_t errlen)
 {
-	struct lacpdu *l;
+	struct lacpdu_socket *l;
 	int error;
 	int fd;
 
@@ -128,7 +128,7 @@ int lacpdu_open(struct lacpdu **out, struct event_base *base, int ifindex, const
 	return 0;
 }
 
-void lacpdu_close(struct lacpdu *l)
+void lacpdu_close(struct lacpdu_socket *l)
 {
 	if (!l)
 		return;
@@ -137,12 +137,12 @@ void lacpdu_close(struct lacpdu *l)
 	free(l);
 }
 
-void lacpdu_set_source(struct lacpdu *l, const uint8_t mac[6])
+void lacpdu_set_source(struct lacpdu_socket *l, const uint8_t mac[6])
 {
 	memcpy(l->mac, mac, sizeof(l->mac));
 }
 
-int lacpdu_send(struct lacpdu *l, const uint8_t *payload, size_t length)
+int lacpdu_send(struct lacpdu_socket *l, const uint8_t *payload, size_t length)
 {
 	uint8_t frame[ETH_HLEN + LACPDU_MAX] = {0};
 	struct ethhdr *header = (void *)frame;
@@ -164,7 +164,7 @@ int lacpdu_send(struct lacpdu *l, const uint8_t *payload, size_t length)
 	return 0;
 }
 
-struct lacpdu_counters lacpdu_counters(const struct lacpdu *l)
+struct lacpdu_counters lacpdu_counters(const struct lacpdu_socket *l)
 {
 	return l->counters;
 }

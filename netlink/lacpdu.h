@@ -17,7 +17,7 @@
 
 #define LACPDU_MAX 1500 /* bytes behind the Ethernet header; an LACPDU has 110 */
 
-struct lacpdu;
+struct lacpdu_socket;
 
 struct lacpdu_handler {
 	/* One frame: `payload` starts with the subtype; valid during the call. Its content is not checked. */
@@ -35,14 +35,14 @@ struct lacpdu_counters {
 };
 
 /* Hear and speak on `ifindex`, with source address `mac`. Event priority NETLINK_PRIORITY_LINK. */
-int lacpdu_open(struct lacpdu **, struct event_base *, int ifindex, const uint8_t mac[6],
+int lacpdu_open(struct lacpdu_socket **, struct event_base *, int ifindex, const uint8_t mac[6],
 		struct lacpdu_handler *, char *err, size_t errlen);
-void lacpdu_close(struct lacpdu *);
-void lacpdu_set_source(struct lacpdu *, const uint8_t mac[6]); /* the port's address changed */
+void lacpdu_close(struct lacpdu_socket *);
+void lacpdu_set_source(struct lacpdu_socket *, const uint8_t mac[6]); /* the port's address changed */
 
 /* Send one frame, padded to the Ethernet minimum. -ENETDOWN while the port is down, -EMSGSIZE past
  * LACPDU_MAX. */
-int lacpdu_send(struct lacpdu *, const uint8_t *payload, size_t length);
-struct lacpdu_counters lacpdu_counters(const struct lacpdu *);
+int lacpdu_send(struct lacpdu_socket *, const uint8_t *payload, size_t length);
+struct lacpdu_counters lacpdu_counters(const struct lacpdu_socket *);
 
 #endif

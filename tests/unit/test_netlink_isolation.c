@@ -646,7 +646,7 @@ static void test_slow_protocols_pass_a_held_leg(void **state)
 	struct pdus leaf = {.handler = {on_pdu, on_down}};
 	struct pdus host = {.handler = {on_pdu, on_down}};
 	struct link_handler handler = told;
-	struct lacpdu *at_leaf, *at_host;
+	struct lacpdu_socket *at_leaf, *at_host;
 	struct links *links;
 	struct isolation *i;
 	uint8_t pdu[110] = {1, 1};

@@ -39,9 +39,9 @@ static void on_down(struct lacpdu_handler *h, int error)
 
 static const struct ear deaf = {.handler = {on_received, on_down}};
 
-static struct lacpdu *open_on(struct event_base *base, const char *ifname, struct ear *ear)
+static struct lacpdu_socket *open_on(struct event_base *base, const char *ifname, struct ear *ear)
 {
-	struct lacpdu *l = NULL;
+	struct lacpdu_socket *l = NULL;
 	uint8_t mac[6];
 	char err[256] = "";
 
@@ -55,7 +55,7 @@ static void test_speaks_and_hears_on_a_bridge_port(void **state)
 {
 	struct event_base *base = *state;
 	struct ear leaf = deaf, host = deaf, other = deaf;
-	struct lacpdu *at_leaf, *at_host, *at_other;
+	struct lacpdu_socket *at_leaf, *at_host, *at_other;
 	uint8_t pdu[110] = {1, 1, 1, 20};
 	const uint8_t new_source[6] = {2, 0, 0, 0, 0, 9};
 	uint8_t mac[6];
@@ -104,7 +104,7 @@ static void test_takes_only_lacp_and_marker(void **state)
 {
 	struct event_base *base = *state;
 	struct ear leaf = deaf, host = deaf;
-	struct lacpdu *at_leaf, *at_host;
+	struct lacpdu_socket *at_leaf, *at_host;
 	struct lab_port raw;
 	uint8_t pdu[LACPDU_MAX + 1] = {0};
 	uint8_t bare[ETH_HLEN] = {0x01, 0x80, 0xc2, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0x09};
@@ -149,7 +149,7 @@ static void test_outlives_its_port_going_down(void **state)
 {
 	struct event_base *base = *state;
 	struct ear leaf = deaf, host = deaf;
-	struct lacpdu *at_leaf, *at_host;
+	struct lacpdu_socket *at_leaf, *at_host;
 	uint8_t pdu[110] = {1};
 
 	lab_require_root();
@@ -177,7 +177,7 @@ static void test_refuses_what_cannot_be(void **state)
 {
 	struct event_base *plain = event_base_new();
 	struct ear ear = deaf;
-	struct lacpdu *l = NULL;
+	struct lacpdu_socket *l = NULL;
 	char err[256] = "";
 
 	lab_require_root();
