@@ -154,11 +154,14 @@ class Daemon:
         """Every event, oldest first: {"number", "room", "mclag", "text", ...}; one JSON object per line."""
         return [json.loads(line) for line in self.ask("events").splitlines()]
 
+    def screen(self):
+        """What `mclagctl status` shows to people."""
+        text = run(self.mclagctl, "--socket", f"{self.directory}/control.sock", "status", check=False, timeout=5)
+        return text.stdout + text.stderr
+
     def report(self):
         try:
-            text = run(self.mclagctl, "--socket", f"{self.directory}/control.sock", "status", check=False,
-                       timeout=5)
-            status = text.stdout + text.stderr
+            status = self.screen()
         except Exception as error:
             status = f"{error}\n"
         return f"--- leaf{self.leaf}: mclagctl status\n{status}--- leaf{self.leaf}: log\n{tail(self.log_path)}"

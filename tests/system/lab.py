@@ -115,6 +115,7 @@ class Lab:
         os.makedirs(self.directory)
         self.lock = open(self.directory + "/lock", "w")
         fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        print(os.getpid(), file=self.lock, flush=True)
         for node in self.nodes:
             self.make_namespace(node)
         for cable, ((a, a_iface), (b, b_iface)) in self.cables.items():
@@ -293,6 +294,19 @@ def remove_namespaces(prefix):
             except ProcessLookupError:
                 pass
         run("ip", "netns", "del", name, check=False)
+
+
+def holder(name):
+    """The pid of the process whose lab this is; None when there is none, or only what is left of it."""
+    try:
+        with open(f"{ROOT}/{name}/lock") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(lock.read())
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def remove_leftovers():

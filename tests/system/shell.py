@@ -60,9 +60,9 @@ def shorten(value, limit=2000):
     return text if len(text) <= limit else text[:limit] + " ..."
 
 
-def die_with_parent(parent=os.getpid()):
-    """Between fork and exec: get SIGKILL when the runner ends, however it ends."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(parent, number=signal.SIGKILL):
+    """In a child: get that signal when the parent ends, however it ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -86,7 +86,9 @@ def spawn(*argv, netns=None, log=None, **popen):
     if log:
         popen.setdefault("stdout", log)
         popen.setdefault("stderr", log)
-    return subprocess.Popen(in_netns(netns, argv), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, **popen)
+    parent = os.getpid()
+    return subprocess.Popen(in_netns(netns, argv), stdin=subprocess.DEVNULL,
+                            preexec_fn=lambda: die_with_parent(parent), **popen)
 
 
 def end(process, deadline=5):
