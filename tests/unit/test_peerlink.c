@@ -277,6 +277,23 @@ static void the_wrong_key_is_refused_and_backed_off(void **state)
 
 /* --- back-pressure --------------------------------------------------------------------------- */
 
+/* Send numbered frames while there is room, until the kernel takes no more either. Returns how many. */
+static uint32_t send_until_stalled(struct leaf *leaf, uint8_t *frame, size_t len)
+{
+	uint32_t sent = 0;
+	for (uint32_t before = UINT32_MAX; peerlink_room(leaf->p) > 0 || before != sent;) {
+		before = sent;
+		for (int room = 1; room > 0 && peerlink_room(leaf->p) > 0; sent++) {
+			memcpy(frame, &sent, sizeof(sent));
+			CALL(leaf, room = peerlink_send(leaf->p, frame, len));
+			assert_true(room >= 0);
+		}
+		for (int i = 0; i < 20; i++)
+			event_base_loop(base, EVLOOP_ONCE);
+	}
+	return sent;
+}
+
 static void a_peer_that_does_not_read_costs_bounded_memory(void **state)
 {
 	struct leaf two;
@@ -287,21 +304,8 @@ static void a_peer_that_does_not_read_costs_bounded_memory(void **state)
 	PUMP_UNTIL(&r, two.up && SSL_is_init_finished(r.ssl));
 	r.deaf = true;
 
-	/* The room goes to 0 and stays there while nothing is read: run the loop until the kernel takes no
-	 * more. */
-	uint32_t sent = 0;
-	int room = 1;
-	for (size_t before = SIZE_MAX; room > 0 || peerlink_room(two.p) > 0 || before != sent;) {
-		before = sent;
-		while (peerlink_room(two.p) > 0) {
-			memcpy(frame, &sent, sizeof(sent));
-			CALL(&two, room = peerlink_send(two.p, frame, sizeof(frame)));
-			assert_true(room >= 0);
-			sent++;
-		}
-		for (int i = 0; i < 20; i++)
-			event_base_loop(base, EVLOOP_ONCE);
-	}
+	uint32_t sent = send_until_stalled(&two, frame, sizeof(frame));
+	int room;
 	assert_int_equal(peerlink_room(two.p), 0);
 	/* urgent frames still go, up to the hard limit, which is the most that is ever held */
 	uint32_t stalled_at = sent;
