@@ -160,7 +160,7 @@ void replica_pump(struct replica *r, struct step *s, size_t *room)
 
 void replica_send_digest(struct replica *r, struct step *s)
 {
-	if (r->session && r->peer_synced)
+	if (r->session) /* while the snapshot is under way it says nothing, but that we are there */
 		send_mark(r, s, MESSAGE_DIGEST, r->sent_count);
 }
 
