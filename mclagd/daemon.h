@@ -18,9 +18,11 @@ struct daemon;
 
 /* Builds everything in the order of the list in daemon.c, and on failure takes it down in the reverse order.
  * config is borrowed. 0, or -errno with the reason in why. */
-int daemon_create(struct daemon **d, struct event_base *base, const struct config *config, char *why, size_t size);
+int daemon_create(struct daemon **d, struct event_base *base, const struct config *config, char *why,
+		  size_t size);
 void daemon_destroy(struct daemon *d);
-/* Says goodbye on every path (REASON_RESTART or REASON_SHUTDOWN), waits until it has left, then ends the loop. */
+/* Says goodbye on every path (REASON_RESTART or REASON_SHUTDOWN), waits until it has left, then ends the
+ * loop. */
 void daemon_stop(struct daemon *d, enum reason reason);
 
 /* For the control socket: to read. */

@@ -63,13 +63,14 @@ class Probe:
         self.process.send_signal(signal.SIGUSR1)
         return Interval(self.line(20))
 
-    def aftermath(self, deadline=2.0, stretch=0.1):
+    def aftermath(self, deadline=3.0, stretch=0.5):
         """All that a fault costs: intervals up to the first clean one, which must come before the deadline.
 
-        A host's datapath goes on sending on a cable for a moment after its control plane gave it up."""
+        A stretch is as long as Open vSwitch may take to let its datapath follow what its control plane decided
+        (max-revalidator, 500 ms): until then it may still send on a cable that it gave up."""
         intervals = [self.mark()]
         until = now() + deadline
-        while not intervals[-1].clean:
+        while len(intervals) < 2 or not intervals[-1].clean:
             expect(now() < until, f"frames are still being lost after {deadline} s:\n{intervals[-1]}")
             time.sleep(stretch)  # the length of the next interval
             intervals.append(self.mark())
