@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * core/replica_wire.c - snapshots, increments and digests (design.md section 4).
+ * core/replica_wire.c - snapshots, increments and digests (peer.proto, "Sequence").
  *
  * The send queue holds entries, not changes: each entry is in it at most once, and what is sent is its state
  * when its turn comes. So a peer that reads slowly costs no memory. `sent` remembers what the peer holds of
