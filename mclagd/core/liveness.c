@@ -157,6 +157,7 @@ void liveness_start(struct liveness *l, struct step *s, bool resumed)
 			l->alone_at = msec_after(s->now, l->alone_ms);
 		return;
 	}
+	l->carrier = true; /* the link dump that follows corrects it */
 	for (size_t i = 0; i < l->path_count; i++) {
 		l->paths[i] = (struct liveness_path){
 		    .ever = true, .up = true, .assumed = true, .heard = s->now, .changed = s->now};
@@ -225,6 +226,10 @@ void liveness_heard(struct liveness *l, struct step *s, const struct heard_event
 	p->hears_us = e->hears_us;
 	if (!e->hears_us)
 		return; /* one way only: no path, it times out like a silent one */
+	if (e->boot_id != l->boot_id) { /* restarted: no path could be heard meanwhile */
+		l->boot_id = e->boot_id;
+		l->met_by = msec_after(s->now, l->detection_ms);
+	}
 	p->ever = true;
 	p->assumed = false;
 	p->heard = s->now;
