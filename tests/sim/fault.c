@@ -15,6 +15,7 @@ static void breaks(struct sim *s)
 	char why[WHY_SIZE];
 
 	s->promised = s->queue.now - s->touched >= UNDISTURBED && invariants_whole(s, why);
+	s->calm = false;
 	s->touched = s->queue.now;
 }
 
@@ -38,6 +39,8 @@ void fault_leg(struct sim *s, int leaf, int leg, bool whole)
 	if (s->cable[leaf][leg] == whole)
 		return;
 	touch(s, whole);
+	if (!whole)
+		invariants_calm(s, leg);
 	sim_note(s, "%s leg %d:%u", whole ? "mend" : "cut", leaf + 1, s->config.legs[leg].id);
 	s->cable[leaf][leg] = whole;
 	host_cable(s, leg, leaf);
@@ -73,6 +76,8 @@ void fault_path(struct sim *s, int path, int from, bool cut)
 			continue;
 		if (!cut || !p->cut[1 - leaf])
 			touch(s, !cut);
+		if (cut && path != PATH_PEER_LINK)
+			invariants_calm(s, -1);
 		sim_note(s, "%s path %d from %d", cut ? "cut" : "mend", path, leaf + 1);
 		p->cut[leaf] = cut;
 	}
@@ -83,7 +88,7 @@ void fault_loss(struct sim *s, int path, uint32_t per_million)
 	sim_note(s, "path %d loses %u.%04u %%", path, per_million / 10000, per_million % 10000);
 	s->network.paths[path].loss[0] = s->network.paths[path].loss[1] = per_million;
 	s->touched = s->queue.now;
-	s->promised = false;
+	s->promised = s->calm = false;
 }
 
 void fault_leaf(struct sim *s, int leaf, bool on, int64_t daemon_after)
@@ -118,6 +123,8 @@ void fault_daemon(struct sim *s, int leaf, bool up, enum reason how)
 		node_start(s, leaf);
 		return;
 	}
+	if (how != REASON_SHUTDOWN)
+		invariants_calm(s, -1);
 	if (how == REASON_NONE) {
 		sim_note(s, "kill %d", leaf + 1);
 		node_kill(s, leaf);
@@ -132,7 +139,7 @@ void fault_host(struct sim *s, int host, bool on)
 	if (s->hosts[host].on == on)
 		return;
 	s->touched = s->queue.now;
-	s->promised = false;
+	s->promised = s->calm = false;
 	sim_note(s, "host %d is switched %s", host + 1, on ? "on" : "off");
 	s->hosts[host].on = on;
 	for (int leaf = 0; leaf < 2; leaf++)
@@ -145,7 +152,7 @@ void fault_deaf(struct sim *s, int host, bool deaf)
 	if (s->hosts[host].deaf == deaf)
 		return;
 	s->touched = s->queue.now;
-	s->promised = false;
+	s->promised = s->calm = false;
 	sim_note(s, "host %d %s LACP", host + 1, deaf ? "stops to speak" : "speaks");
 	s->hosts[host].deaf = deaf;
 }

@@ -8,7 +8,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define SETTLE_ROLES (500 * SIM_MS)
+#define SETTLE_ROLES     (500 * SIM_MS)
+#define PARTNER_PATIENCE (1500 * SIM_MS) /* LACP's short timeout, less a period and some delay */
 
 static struct domain_view view_of(const struct sim *s, int leaf)
 {
@@ -139,6 +140,35 @@ static void rule_4_service(struct sim *s)
 	}
 }
 
+static uint32_t members_lost(const struct sim *s, int except)
+{
+	uint32_t lost = 0;
+
+	for (int i = 0; i < (int)s->config.leg_count; i++)
+		lost += i == except ? 0 : s->hosts[i].lost_members;
+	return lost;
+}
+
+void invariants_calm(struct sim *s, int except)
+{
+	s->calm = s->promised && s->config.pdu_loss == 0;
+	s->calm_except = except;
+	s->calm_since = s->queue.now;
+	s->calm_lost = members_lost(s, except);
+}
+
+/* behaviour.md section 1, "the host sees: nothing": the backup path is cut, a daemon restarts within the
+ * partner's timeout, or another host's leg goes. */
+static void rule_4_calm(struct sim *s)
+{
+	if (!s->calm)
+		return;
+	if (s->queue.now - s->calm_since > PARTNER_PATIENCE && (!s->nodes[0].alive || !s->nodes[1].alive))
+		s->calm = false; /* hosts notice by themselves */
+	else if (members_lost(s, s->calm_except) != s->calm_lost)
+		sim_fail(s, "4: a host has lost a member by what hosts do not see");
+}
+
 /* "LACP identity towards hosts changes only in arbitrate." */
 static void rule_7_identity(struct sim *s, int leaf, const struct action *a)
 {
@@ -187,6 +217,7 @@ void invariants_dataplane(struct sim *s)
 {
 	rule_2_isolated(s);
 	rule_4_service(s);
+	rule_4_calm(s);
 }
 
 void invariants_step(struct sim *s, int leaf)

@@ -20,6 +20,8 @@
 void invariants_action(struct sim *s, int leaf, const struct action *a);
 /* After all actions of a step. */
 void invariants_step(struct sim *s, int leaf);
+/* The fault just made is one that hosts do not see; `except`: this one does (-1 = none). */
+void invariants_calm(struct sim *s, int except);
 /* What leaves no daemon a word: a cable, a leaf's power. */
 void invariants_dataplane(struct sim *s);
 

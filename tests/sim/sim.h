@@ -84,8 +84,12 @@ struct sim {
 	uint32_t frames;
 
 	int64_t touched; /* when something last broke or healed */
-	bool promised;   /* a single fault hit a whole pair: no mclag may be without a leg (rule 4) */
-	int64_t both_up; /* since when both sessions are up; -1 = they are not */
+	bool promised;   /* a single fault hit a whole pair: no mclag may be without a leg (rule 4), */
+	bool calm;       /* and it is one that hosts do not see, */
+	int calm_except; /* but for this one (-1 = none); */
+	int64_t calm_since;
+	uint32_t calm_lost; /* so much had the others lost before */
+	int64_t both_up;    /* since when both sessions are up; -1 = they are not */
 
 	struct sim_line lines[SIM_LINES];
 	uint64_t line_count;
