@@ -382,13 +382,12 @@ int daemon_create(struct daemon **d, struct event_base *base, const struct confi
 	struct daemon *n = calloc(1, sizeof(*n));
 	if (!n)
 		abort();
-	*n = (struct daemon){.base = base,
-			     .config = config,
-			     .log = log_open(config->log.level, config->log.target),
-			     .started = clock_now()};
+	*n = (struct daemon){.base = base, .config = config, .started = clock_now()};
+	log_open(&n->log, config->log.level, config->log.target);
 	set_handlers(n);
 	int error = daemon_open_rooms(n, why, size);
 	if (error) {
+		log_close(&n->log);
 		free(n);
 		return error;
 	}
@@ -403,6 +402,7 @@ void daemon_destroy(struct daemon *d)
 	if (!d)
 		return;
 	daemon_close_rooms(d);
+	log_close(&d->log);
 	free(d);
 }
 

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Two targets, one line each. What goes into a line may stem from the network (a peer's reason, OpenSSL's
+ * Two targets, one line each. The journal is spoken to in its own protocol, because libsystemd's functions
+ * wait for a journald that is stuck, and a keepalive must not; what it does not take is counted and lost here
+ * (the ring still has it). What goes into a line may stem from the network (a peer's reason, OpenSSL's
  * words), so control characters are replaced: nobody outside starts a new line.
  */
-#define SD_JOURNAL_SUPPRESS_LOCATION /* the room says more than file and line */
 #include "mclagd/log.h"
 
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
-#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #define LINE_SIZE   640
@@ -33,31 +35,64 @@ static bool stderr_is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-struct log log_open(enum config_log_level level, enum config_log_target target)
+/* systemd.journal-native(7) */
+static int connect_journal(void)
 {
-	bool journal = target == CONFIG_LOG_JOURNAL || (target == CONFIG_LOG_AUTO && stderr_is_journal());
-	return (struct log){.level = level, .journal = journal};
+	static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
+						   .sun_path = "/run/systemd/journal/socket"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)&journal, sizeof(journal)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
 }
 
-static void write_line(const struct log *l, enum config_log_level level, const char *room, uint16_t mclag,
+void log_open(struct log *l, enum config_log_level level, enum config_log_target target)
+{
+	bool journal = target == CONFIG_LOG_JOURNAL || (target == CONFIG_LOG_AUTO && stderr_is_journal());
+	*l = (struct log){.level = level, .journal = journal ? connect_journal() : -1};
+}
+
+void log_close(struct log *l)
+{
+	if (l->journal >= 0)
+		close(l->journal);
+	l->journal = -1;
+}
+
+static void send_journal(struct log *l, enum config_log_level level, const char *room, uint16_t mclag,
+			 const char *line)
+{
+	char record[LINE_SIZE + 160], lost[48] = "", about[24] = "";
+	if (l->lost)
+		snprintf(lost, sizeof(lost), " (%llu lines before it are lost)", (unsigned long long)l->lost);
+	if (mclag)
+		snprintf(about, sizeof(about), "MCLAG=%u\n", mclag);
+	int size = snprintf(record, sizeof(record),
+			    "MESSAGE=%s: %s%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=mclagd\nROOM=%s\n%s", room,
+			    line, lost, level_priorities[level], room, about);
+	if (size < 0 || send(l->journal, record, (size_t)size, MSG_NOSIGNAL) < 0)
+		l->lost++;
+	else
+		l->lost = 0;
+}
+
+static void write_line(struct log *l, enum config_log_level level, const char *room, uint16_t mclag,
 		       char *line)
 {
 	for (char *c = line; *c; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
-	if (l->journal && mclag)
-		sd_journal_send("MESSAGE=%s: %s", room, line, "PRIORITY=%i", level_priorities[level],
-				"ROOM=%s", room, "MCLAG=%u", mclag, NULL);
-	else if (l->journal)
-		sd_journal_send("MESSAGE=%s: %s", room, line, "PRIORITY=%i", level_priorities[level],
-				"ROOM=%s", room, NULL);
+	if (l->journal >= 0)
+		send_journal(l, level, room, mclag, line);
 	else if (mclag)
 		fprintf(stderr, "mclagd: %s: %s: mclag %u: %s\n", level_names[level], room, mclag, line);
 	else
 		fprintf(stderr, "mclagd: %s: %s: %s\n", level_names[level], room, line);
 }
 
-void log_write(const struct log *l, enum config_log_level level, const char *room, uint16_t mclag,
+void log_write(struct log *l, enum config_log_level level, const char *room, uint16_t mclag,
 	       const char *format, ...)
 {
 	char line[LINE_SIZE];
@@ -85,7 +120,7 @@ bool log_allowed(struct log_limit *limit, struct msec now)
 	return true;
 }
 
-void log_limited(const struct log *l, struct log_limit *limit, struct msec now, enum config_log_level level,
+void log_limited(struct log *l, struct log_limit *limit, struct msec now, enum config_log_level level,
 		 const char *room, const char *format, ...)
 {
 	char line[LINE_SIZE];

@@ -8,14 +8,13 @@
 #include "mclagd/daemon.h"
 #include "mclagd/log.h"
 #include "mclagd/loop.h"
+#include "mclagd/service.h"
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #define CONFIG_FILE "/etc/mclagd/mclagd.yaml"
 #define STATUS_MS   1000 /* how often the service manager's status line is looked at */
@@ -49,6 +48,7 @@ struct process {
 	struct loop_timer_handler status_handler;
 	int64_t status_ms;
 	bool watchdog;
+	bool ready; /* and told */
 	char status_text[STATUS_SIZE];
 };
 
@@ -153,7 +153,7 @@ static void stop(struct process *p)
 {
 	if (!p->daemon)
 		return;
-	sd_notify(0, "STOPPING=1");
+	service_notify("STOPPING=1");
 	daemon_stop(p->daemon, REASON_RESTART);
 }
 
@@ -187,31 +187,29 @@ static void format_status(const struct domain *domain, char text[static STATUS_S
 		 v.mclag_count);
 }
 
-/* The watchdog is fed from the loop, so a loop that hangs is restarted; the dataplane survives that. */
+/* The watchdog is fed from the loop, so a loop that hangs is restarted; the dataplane survives that. What the
+ * service manager does not take now is told the next time. */
 static void status_due(struct loop_timer_handler *handler)
 {
 	struct process *p = PROCESS_OF(handler, status_handler);
 	char text[STATUS_SIZE];
 	loop_timer_set(p->status, p->status_ms);
 	if (p->watchdog)
-		sd_notify(0, "WATCHDOG=1");
+		service_notify("WATCHDOG=1");
+	if (!p->ready)
+		p->ready = service_notify("READY=1");
 	format_status(daemon_domain(p->daemon), text);
-	if (strcmp(text, p->status_text) == 0)
-		return;
-	memcpy(p->status_text, text, sizeof(text));
-	sd_notifyf(0, "STATUS=%s", text);
+	if (strcmp(text, p->status_text) != 0 && service_notify("STATUS=%s", text))
+		memcpy(p->status_text, text, sizeof(text));
 }
 
 static void start_status(struct process *p)
 {
-	uint64_t watchdog_us = 0;
-	p->watchdog = sd_watchdog_enabled(0, &watchdog_us) > 0;
-	p->status_ms = STATUS_MS;
-	if (p->watchdog && (int64_t)(watchdog_us / 2000) < p->status_ms)
-		p->status_ms = watchdog_us / 2000 > 0 ? (int64_t)(watchdog_us / 2000) : 1;
+	int64_t watchdog_ms = service_watchdog_ms();
+	p->watchdog = watchdog_ms > 0;
+	p->status_ms = p->watchdog && watchdog_ms / 2 < STATUS_MS ? watchdog_ms / 2 : STATUS_MS;
 	p->status_handler.due = status_due;
 	p->status = loop_timer_create(p->base, LOOP_PEER, &p->status_handler);
-	sd_notify(0, "READY=1");
 	status_due(&p->status_handler);
 }
 
@@ -244,11 +242,9 @@ static int live(struct process *p)
 static int run(const struct options *o, struct config *c)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-	struct process p = {.options = o,
-			    .config = c,
-			    .log = log_open(c->log.level, c->log.target),
-			    .base = loop_create(),
-			    .signal_handler = {.caught = signal_caught}};
+	struct process p = {
+	    .options = o, .config = c, .base = loop_create(), .signal_handler = {.caught = signal_caught}};
+	log_open(&p.log, c->log.level, c->log.target);
 	signal(SIGPIPE, SIG_IGN); /* a peer or client that goes away is an error of write, not ours */
 	for (size_t i = 0; i < 3; i++)
 		p.signals[i] = loop_signal_create(p.base, numbers[i], &p.signal_handler);
@@ -256,6 +252,7 @@ static int run(const struct options *o, struct config *c)
 	for (size_t i = 0; i < 3; i++)
 		loop_signal_destroy(p.signals[i]);
 	loop_destroy(p.base);
+	log_close(&p.log);
 	return status;
 }
 
