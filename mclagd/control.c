@@ -9,9 +9,10 @@
  * their numbers.
  *
  * The MAC table may only be walked while the domain does not step (core/domain.h), and listing a large one
- * takes many turns of the loop. So a request walks it once, to the end, and keeps copies of the entries that
- * match: what is listed is the table at one moment, and costs 40 bytes an entry until it is sent. Walking it
- * anew for each piece would be quadratic, and tell neither the one moment nor the other.
+ * takes many turns of the loop. So a request walks it to the end, once to count and once to copy the entries
+ * that match: what is listed is the table at one moment, and costs 40 bytes an entry until it is sent. Half a
+ * million entries take some 40 ms, a fraction of one keepalive interval. Walking anew for each piece would be
+ * quadratic, and tell neither the one moment nor the other.
  */
 #include "mclagd/control.h"
 
@@ -262,8 +263,6 @@ static void answer_events(struct client *c, const Mclag__Control__EventsRequest 
 	c->event_next = request->since == UINT64_MAX ? UINT64_MAX : request->since + 1;
 	c->event_debug = request->debug;
 	c->event_told = false;
-	if (request->follow)
-		bufferevent_set_timeouts(c->stream, NULL, &(struct timeval){.tv_sec = CONTROL_WRITE_S});
 }
 
 /* False when there was nothing to say. */
@@ -380,6 +379,21 @@ static void client_destroy(struct client *c)
 	free(c);
 }
 
+/*
+ * Nothing is read that is not wanted now: the rest waits in the kernel, and its sender in turn. (Leaving it
+ * to the watermark of the bufferevent would not do: libevent calls back without end while the input is at its
+ * high mark.)
+ */
+static void client_listen(struct client *c)
+{
+	bool ready = evbuffer_get_length(bufferevent_get_output(c->stream)) < CONTROL_OUTPUT_HIGH;
+
+	if (!c->ended && (c->owed == OWED_FOLLOW || (c->owed == OWED_NOTHING && ready)))
+		bufferevent_enable(c->stream, EV_READ);
+	else
+		bufferevent_disable(c->stream, EV_READ);
+}
+
 /* Goes on with what is owed. The client may be gone afterwards. */
 static void client_turn(struct client *c)
 {
@@ -392,6 +406,8 @@ static void client_turn(struct client *c)
 		c->lost = true;
 	if (c->lost)
 		client_destroy(c);
+	else
+		client_listen(c);
 }
 
 static void on_stream(struct bufferevent *stream, void *argument)
@@ -408,12 +424,10 @@ static void on_stream_event(struct bufferevent *stream, short what, void *argume
 	if (what & BEV_EVENT_EOF) {
 		c->ended = true; /* it may still read what it asked for */
 		c->lost = c->owed == OWED_FOLLOW;
-	} else if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING) && !idle) {
-		bufferevent_enable(stream, EV_READ); /* it had nothing to say: we are answering */
-	} else {
+	} else if (!(what & BEV_EVENT_TIMEOUT) || (what & BEV_EVENT_WRITING) || idle) {
 		c->control->dropped += (what & BEV_EVENT_TIMEOUT) != 0;
 		c->lost = true;
-	}
+	} /* else it has nothing to say: we are answering, or it follows */
 	client_turn(c);
 }
 
