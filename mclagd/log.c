@@ -64,7 +64,7 @@ void log_close(struct log *l)
 static void send_journal(struct log *l, enum config_log_level level, const char *room, uint16_t mclag,
 			 const char *line)
 {
-	char record[LINE_SIZE + 160], lost[48] = "", about[24] = "";
+	char record[LINE_SIZE + 160], lost[64] = "", about[24] = "";
 	if (l->lost)
 		snprintf(lost, sizeof(lost), " (%llu lines before it are lost)", (unsigned long long)l->lost);
 	if (mclag)
