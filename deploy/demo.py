@@ -29,6 +29,7 @@ from shell import Failure, Skip, die_with_parent, eventually, expect, now  # noq
 
 RATE = 1000
 CANNOT = 77
+PEER_LINK = "peer-link"  # the name of that path in mclagctl status
 WIDTH = 100
 COLUMNS = (26, 54, 6, 8)  # and two spaces between them: WIDTH
 
@@ -103,8 +104,10 @@ def legs(status):
 
 
 def standing(status):
-    """Role, verdict and legs of one leaf."""
-    return f"{status['role']['role']}, peer {status['verdict']['verdict']}, {legs(status)}"
+    """Role, verdict and legs of one leaf, and where its session runs when not over the peer link."""
+    path = status["session"]["path"]
+    detour = "" if path in ("", PEER_LINK) else f", session over {path}"
+    return f"{status['role']['role']}, peer {status['verdict']['verdict']}, {legs(status)}{detour}"
 
 
 def host_view(host):
@@ -323,15 +326,17 @@ class Demo:
     def run(self):
         self.bench.check_tools()
         self.bring_up()
-        with step(f"traffic: {RATE} frames/s each way h1-h2, h1-o1, h1-o2, h2-o1, h2-o2, and broadcasts of h1"):
-            self.probe = self.traffic().__enter__()
-        try:
-            self.spread()
-            for fault in (self.cut_leg, self.cut_peer_link, self.kill_daemon, self.kill_leaf):
-                fault()
-        finally:
-            self.probe.__exit__()
-            self.table()
+        with contextlib.ExitStack() as stack:
+            with step(f"traffic: {RATE} frames/s each way h1-h2, h1-o1, h1-o2, h2-o1, h2-o2, and broadcasts of h1"):
+                self.probe = stack.enter_context(self.traffic())
+            try:
+                self.spread()
+                for fault in (self.cut_leg, self.cut_peer_link, self.kill_daemon, self.kill_leaf):
+                    fault()
+            except Failure:
+                self.table()
+                raise
+        self.table()
         say(good(f"Every fault healed. {self.sent} frames were sent, none came twice, none came back to its sender."))
 
     def table(self):
@@ -341,7 +346,7 @@ class Demo:
         say("  ".join("-" * width for width in COLUMNS))
         for row in self.rows:
             say("\n".join(row.lines()))
-        note("lost: frames, all directions together; gap ms: for how long the direction hit worst kept losing frames.")
+        note("lost: frames, all directions together. gap ms: how long the direction hit worst kept losing them.")
         if self.apart:
             note("Left out, since nothing leads there: traffic of " + ", of ".join(self.apart) + ".")
         note("After each restoration the hosts spread their traffic over both cables again, which costs Open vSwitch "
