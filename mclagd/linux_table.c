@@ -3,20 +3,24 @@
  * The bridge's MAC table, in both directions.
  *
  * Inwards: which port an entry stands on makes its place; how it was made tells who made it. What we put
- *there ourselves comes back as an event like everything else, and is how the core learns that it is really
- *there.
+ * there ourselves comes back as an event like everything else, and is how the core learns that it is really
+ * there.
  *
  *	port            kind in the kernel               sighting
  *	leg, orphan     dynamic                          learned
  *	leg, orphan     static, activity asked for       active or inactive (ours)
  *	leg, orphan     static or external               fixed (somebody else's)
- *	peer link       external                         present (ours)
+ *	peer link       static, activity asked for       present (ours; learning is off, its activity tells nothing)
  *	peer link       anything else                    not told: left over from before learning was off
  *	the bridge, or "permanent"                       not told: an address of this leaf itself
  *
+ * Ours are static with activity wherever they stand: a replacement on another port keeps the kernel's marks. So
+ * an external entry would stay external on a leg, and never tell of activity again; and one that was marked
+ * inactive cannot be marked active, which is why an owner that we see is active on the peer link too.
+ *
  * A dump and the changes that happen meanwhile never mix: netlink/fdb.h holds changes back until the dump is
- *told, so what follows a dump is newer than it. Our own writes that still wait are done before a dump is
- *asked for, so that it cannot miss them; what is programmed while it runs is told by a change behind it.
+ * told, so what follows a dump is newer than it. Our own writes that still wait are done before a dump is
+ * asked for, so that it cannot miss them; what is programmed while it runs is told by a change behind it.
  */
 #include "mclagd/linux.h"
 
@@ -41,7 +45,7 @@ static bool place_of(const struct switch_driver *sw, const struct fdb_entry *f, 
 		*place = port->place;
 	else
 		*place = (struct place){.kind = PLACE_ORPHAN, .port = f->ifindex};
-	return place->kind != PLACE_PEER_LINK || f->ext_learned;
+	return place->kind != PLACE_PEER_LINK || (f->state == FDB_STATIC && f->activity != FDB_ACTIVITY_NONE);
 }
 
 static enum sighting sighting_of(const struct fdb_entry *f, enum place_kind kind)
@@ -155,11 +159,9 @@ static struct fdb_entry entry_for(const struct switch_driver *sw, const struct p
 	f.ifindex = !port ? p->place.port : port->there ? port->ifindex : 0;
 	switch (p->place.kind) {
 	case PLACE_LEG:
+	case PLACE_PEER_LINK:
 		f.state = FDB_STATIC;
 		f.activity = p->active ? FDB_ACTIVITY_ACTIVE : FDB_ACTIVITY_INACTIVE;
-		break;
-	case PLACE_PEER_LINK:
-		f.ext_learned = true;
 		break;
 	case PLACE_ORPHAN:
 		break;

@@ -120,10 +120,10 @@ TYPES_DECLARE(action_kind, ACTIONS, ACTION_KIND_COUNT)
 struct program_action {
 	struct mac mac;
 	uint16_t vlan;
-	/* Leg: static with activity notification. Peer link: external entry. Orphan: dynamic (hands an entry
+	/* Leg, peer link: static with activity notification. Orphan: dynamic (hands an entry
 	 * of ours that moved there back to the switch). */
 	struct place place;
-	bool active; /* leg only: start as active, else as inactive */
+	bool active; /* leg, peer link: start as active, else as inactive */
 };
 
 struct action {

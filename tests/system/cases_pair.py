@@ -30,9 +30,13 @@ def one_partner(lab):
 
 
 def agree(lab, deadline=TABLE_DEADLINE):
-    """Both tables are equal, by the digests of both sides."""
+    """Both tables are equal, by the digests of both sides; and nothing of ours is taken for an operator's."""
     first, second = (lab.daemons[leaf] for leaf in LEAVES)
-    return eventually(lambda: tables_agree(first, second), deadline, "both leaves hold the same entries")[1]
+    took = eventually(lambda: tables_agree(first, second), deadline, "both leaves hold the same entries")[1]
+    for leaf in LEAVES:
+        fixed = [entry["mac"] for entry in lab.daemons[leaf].entries() if entry["fixed"]]
+        expect(not fixed, f"nobody configured a static entry, leaf{leaf} tells of {fixed[:5]}")
+    return took
 
 
 # --- (a) one partner -------------------------------------------------------------------------------------

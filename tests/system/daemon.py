@@ -154,6 +154,10 @@ class Daemon:
         """Every event, oldest first: {"number", "room", "mclag", "text", ...}; one JSON object per line."""
         return [json.loads(line) for line in self.ask("events").splitlines()]
 
+    def entries(self):
+        """Every MAC: {"mac", "place", "local", "peer", "fixed", ...}."""
+        return self.view("mac")["entries"]
+
     def screen(self):
         """What `mclagctl status` shows to people."""
         text = run(self.mclagctl, "--socket", f"{self.directory}/control.sock", "status", check=False, timeout=5)

@@ -459,6 +459,13 @@ static void lacpdus(void **state)
 	assert_int_equal(e->lacpdu.mclag, 1);
 	assert_int_equal(e->lacpdu.pdu.actor.key, 3);
 	assert_true(mac_equal(e->lacpdu.pdu.actor.system, pdu.actor.system));
+	assert_string_equal(r.notices[0], "p1: not a valid LACPDU: fewer than 110 bytes (1 so far)");
+	for (int i = 0; i < 10; i++)
+		send_pdu(&host, &pdu, 30);
+	send_pdu(&host, &pdu, 0);
+	lab_until(r.base, count_kind(&r, EVENT_LACPDU) == 2);
+	assert_int_equal(r.notice_count, 4); /* 1, 2, 4, 8 */
+	assert_true(has_notice(&r, "p1: not a valid LACPDU: fewer than 110 bytes (8 so far)"));
 	pdu.actor.key = 0x1234; /* outwards; its low octet is byte 11 of the PDU */
 	switch_perform(r.sw, &(struct action){.kind = ACTION_LACPDU, .lacpdu = {1, pdu}});
 	lab_until(r.base, lab_seen_at(&host, 0x34, 14 + 13) == 1);
@@ -471,7 +478,7 @@ static void lacpdus(void **state)
 	lab_until(r.base, carrier_is(&r, LEG1, true));
 	lab_port_open_for(&host, "h1", LACP);
 	send_pdu(&host, &pdu, 0);
-	lab_until(r.base, count_kind(&r, EVENT_LACPDU) == 2);
+	lab_until(r.base, count_kind(&r, EVENT_LACPDU) == 3);
 	lab_port_close(&host);
 	lab_port_close(&other);
 	rig_end(&r);
@@ -501,16 +508,15 @@ static void sightings(void **state)
 	assert_true(sighted(&r, mac_of(2), orphan("o1"), SIGHTING_LEARNED));
 	assert_true(sighted(&r, mac_of(5), orphan("o2"), SIGHTING_FIXED));
 	assert_int_equal(count_kind(&r, EVENT_ENTRY), 3); /* nor the addresses of the leaf itself */
-	add("dev p2 master static", 6);
 	add("dev pl master extern_learn", 7);
-	lab_until(r.base, sighted(&r, mac_of(7), PEER_LINK, SIGHTING_PRESENT));
-	assert_true(sighted(&r, mac_of(6), LEG2, SIGHTING_FIXED));
-	lab_run("bridge fdb del 02:bb:00:00:00:01 dev p1 master");
+	add("dev p2 master static", 6);
+	lab_until(r.base, sighted(&r, mac_of(6), LEG2, SIGHTING_FIXED));
 	lab_run("bridge fdb del 02:bb:00:00:00:04 dev pl master");
 	lab_run("bridge fdb del 02:bb:00:00:00:07 dev pl master");
-	lab_until(r.base, sighted(&r, mac_of(7), PEER_LINK, SIGHTING_GONE));
-	assert_true(sighted(&r, mac_of(1), LEG1, SIGHTING_GONE));
+	lab_run("bridge fdb del 02:bb:00:00:00:01 dev p1 master");
+	lab_until(r.base, sighted(&r, mac_of(1), LEG1, SIGHTING_GONE));
 	assert_null(last_entry(&r, mac_of(4)));
+	assert_null(last_entry(&r, mac_of(7)));
 	rig_end(&r);
 }
 
@@ -537,6 +543,31 @@ static void programmed(void **state)
 	lab_until(r.base, sighted(&r, mac_of(3), PEER_LINK, SIGHTING_GONE));
 	assert_true(sighted(&r, mac_of(1), LEG1, SIGHTING_GONE));
 	assert_int_equal(count_kind(&r, EVENT_PROGRAM_FAILED), 0);
+	rig_end(&r);
+}
+
+/* An entry that was moved about is what it would be if it had always stood there: it ages, and tells of activity. */
+static void moved_about(void **state)
+{
+	struct rig r;
+	rig_init(&r, state);
+	rig_open(&r, false);
+	switch_start(r.sw);
+	lab_until(r.base, count_kind(&r, EVENT_DUMP_END) == 1);
+	perform_entry(&r, ACTION_PROGRAM, mac_of(1), LEG1, true);
+	switch_flush(r.sw);
+	perform_entry(&r, ACTION_PROGRAM, mac_of(1), PEER_LINK, true);
+	switch_flush(r.sw);
+	lab_until(r.base, sighted(&r, mac_of(1), PEER_LINK, SIGHTING_PRESENT));
+	perform_entry(&r, ACTION_PROGRAM, mac_of(1), LEG2, true);
+	switch_flush(r.sw);
+	lab_until(r.base, sighted(&r, mac_of(1), LEG2, SIGHTING_ACTIVE));
+	perform_entry(&r, ACTION_PROGRAM, mac_of(1), PEER_LINK, false);
+	switch_flush(r.sw);
+	perform_entry(&r, ACTION_PROGRAM, mac_of(1), orphan("o1"), false);
+	switch_flush(r.sw);
+	lab_until(r.base, sighted(&r, mac_of(1), orphan("o1"), SIGHTING_LEARNED));
+	lab_run("! bridge fdb show | grep '02:bb:00:00:00:01' | grep -qE 'static|extern_learn'");
 	rig_end(&r);
 }
 
@@ -586,6 +617,7 @@ int main(void)
 	    TEST(lacpdus),
 	    TEST(sightings),
 	    TEST(programmed),
+	    TEST(moved_about),
 	    TEST(program_failed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
