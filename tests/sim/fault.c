@@ -170,12 +170,12 @@ void fault_delete(struct sim *s, int leaf, uint32_t mac)
 	switch_operator(s, leaf, mac, -1);
 }
 
-void fault_overrun(struct sim *s, int leaf)
+void fault_overrun(struct sim *s, int leaf, int64_t lasts)
 {
 	if (!s->nodes[leaf].alive)
 		return;
-	sim_note(s, "reports of leaf %d's table are lost", leaf + 1);
-	switch_overrun(s, leaf);
+	sim_note(s, "reports of leaf %d's table are lost for %lld ms", leaf + 1, (long long)(lasts / SIM_MS));
+	switch_overrun(s, leaf, lasts);
 }
 
 void fault_refuse(struct sim *s, int leaf, int leg, bool isolate, int times)

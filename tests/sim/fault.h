@@ -27,7 +27,7 @@ void fault_deaf(struct sim *s, int host, bool deaf);
 /* A MAC moves to another host, which is heard from it at once. */
 void fault_move(struct sim *s, uint32_t mac, int host);
 void fault_delete(struct sim *s, int leaf, uint32_t mac);
-void fault_overrun(struct sim *s, int leaf);
+void fault_overrun(struct sim *s, int leaf, int64_t lasts);
 /* The next so many writes for the leg are refused. */
 void fault_refuse(struct sim *s, int leaf, int leg, bool isolate, int times);
 void fault_slow(struct sim *s, int leaf, int64_t bytes_per_second);

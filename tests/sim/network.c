@@ -286,7 +286,7 @@ void network_send(struct sim *s, int leaf, const struct message *m)
 		return;
 	}
 	struct connection_end *e = &c->ends[leaf];
-	if (size > MESSAGE_LIMIT || e->queued + size > SESSION_HARD)
+	if (size > MESSAGE_LIMIT || e->queued + size > s->config.queue_high + MESSAGE_LIMIT)
 		sim_fail(s, "8: memory is bounded: node %d has %zu bytes queued and sends %zu", leaf + 1,
 			 e->queued, size);
 	if (e->count == e->room) {

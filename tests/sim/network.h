@@ -14,7 +14,6 @@
 #define SIM_PATHS       2 /* the peer link and one backup path */
 #define SIM_CONNECTIONS 16
 #define STREAM_SENT     64
-#define SESSION_HARD    (2 * 1024 * 1024) /* queued bytes no core may ever reach */
 
 struct sim;
 

@@ -248,6 +248,7 @@ void node_start(struct sim *s, int leaf)
 	if (n->alive || !s->switches[leaf].powered)
 		return;
 	n->run++;
+	n->stop_reason = REASON_NONE;
 	n->booting = false;
 	n->alive = true;
 	n->stopping = n->stopped = n->start_again = false;

@@ -25,6 +25,7 @@
 	X(HAPPEN_HANGUP, "the end of a connection reaches a daemon")                                         \
 	X(HAPPEN_ROOM, "the transport tells what it takes")                                                  \
 	X(HAPPEN_REPORT, "the switch reports to its daemon")                                                 \
+	X(HAPPEN_DUMP, "reports that were lost are made good")                                               \
 	X(HAPPEN_AGE, "a switch looks for entries that have aged")                                           \
 	X(HAPPEN_FRAME, "a data frame arrives over the peer link")                                           \
 	X(HAPPEN_PDU_AT_LEAF, "an LACPDU arrives on a leg")                                                  \

@@ -137,6 +137,9 @@ static void happen(struct sim *s, const struct happening *h)
 	case HAPPEN_REPORT:
 		switch_report(s, h);
 		return;
+	case HAPPEN_DUMP:
+		switch_dump(s, h);
+		return;
 	case HAPPEN_AGE:
 		switch_age(s, h);
 		return;

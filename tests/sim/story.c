@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK SIM_MS
+#define TICK    SIM_MS
+#define OVERRUN (50 * SIM_MS) /* lasts so long */
 
 bool story_problem(struct story *t, const char *format, ...)
 {
@@ -325,7 +326,7 @@ static bool do_leaf(struct story *t)
 	if (!strcmp(what, "off") || !strcmp(what, "on"))
 		fault_leaf(t->sim, leaf, !strcmp(what, "on"), FAULT_BOOT);
 	else if (!strcmp(what, "overrun"))
-		fault_overrun(t->sim, leaf);
+		fault_overrun(t->sim, leaf, OVERRUN);
 	else
 		fault_daemon(t->sim, leaf, !strcmp(what, "start"),
 			     !strcmp(what, "restart")    ? REASON_RESTART

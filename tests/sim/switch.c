@@ -70,7 +70,7 @@ static void report(struct sim *s, int leaf, int64_t more, const struct event *e)
 	int64_t *told = table ? &w->table_told : &w->link_told;
 	int64_t at = s->queue.now + dice_between(&s->dice, 0, s->config.report_max) + more;
 
-	if (!s->nodes[leaf].alive)
+	if (!s->nodes[leaf].alive || (table && w->overrun))
 		return;
 	if (e->kind != EVENT_LINK) {
 		at = at > *told ? at : *told;
@@ -153,6 +153,7 @@ void switch_tell_all(struct sim *s, int leaf)
 	struct fake_switch *w = &s->switches[leaf];
 
 	w->link_told = w->table_told = s->queue.now;
+	w->overrun = false;
 	for (size_t i = 0; i < w->port_count; i++) {
 		if (w->ports[i].place.kind != PLACE_ORPHAN)
 			report_link(s, leaf, (int)i, 0);
@@ -160,10 +161,24 @@ void switch_tell_all(struct sim *s, int leaf)
 	report_dump(s, leaf);
 }
 
-void switch_overrun(struct sim *s, int leaf)
+void switch_overrun(struct sim *s, int leaf, int64_t lasts)
 {
-	s->switches[leaf].table_stamp++;
-	report_dump(s, leaf);
+	struct fake_switch *w = &s->switches[leaf];
+
+	w->table_stamp++;
+	w->overrun = true;
+	queue_put(&s->queue, s->queue.now + lasts,
+		  &(struct happening){.kind = HAPPEN_DUMP, .leaf = leaf, .stamp = w->table_stamp});
+}
+
+void switch_dump(struct sim *s, const struct happening *h)
+{
+	struct fake_switch *w = &s->switches[h->leaf];
+
+	if (h->stamp != w->table_stamp || !w->overrun)
+		return; /* a later one, or a new daemon, which dumps anyway */
+	w->overrun = false;
+	report_dump(s, h->leaf);
 }
 
 /* --- the table -------------------------------------------------------------------------------------- */

@@ -51,6 +51,7 @@ struct fake_switch {
 	int64_t *seen;        /* by MAC: when its owner last sent into a leg or orphan here; -1 = never */
 	uint32_t power;       /* stamp: grows with each power cycle */
 	uint32_t table_stamp; /* reports with an older one were lost in an overrun */
+	bool overrun;         /* under way: what the table does now is not reported */
 	int64_t link_told, table_told; /* reports leave in order, links and tables apart */
 };
 
@@ -67,8 +68,8 @@ void switch_fail_closed(struct sim *s, int leaf);
 void switch_carriers(struct sim *s, int leaf);
 /* What a starting daemon is told: links, then the whole table. */
 void switch_tell_all(struct sim *s, int leaf);
-/* Reports under way are lost; a dump follows. */
-void switch_overrun(struct sim *s, int leaf);
+/* Reports of the table are lost from now on, and those under way; after a while the dump follows. */
+void switch_overrun(struct sim *s, int leaf, int64_t lasts);
 /* An operator's hand: deletes an entry, or (port >= 0) sets a static one. */
 void switch_operator(struct sim *s, int leaf, uint32_t mac, int port);
 
@@ -80,6 +81,7 @@ void switch_frame(struct sim *s, int leaf, int in, struct frame f);
 
 /* Happenings. */
 void switch_report(struct sim *s, const struct happening *h);
+void switch_dump(struct sim *s, const struct happening *h);
 void switch_age(struct sim *s, const struct happening *h);
 
 #endif

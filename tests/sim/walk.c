@@ -135,6 +135,14 @@ static enum fault_kind roll_fault(struct dice *d)
 	return (enum fault_kind)i;
 }
 
+/* 0.1 ms .. 10 s, every order of magnitude alike. */
+static int64_t roll_while(struct dice *d)
+{
+	static const int64_t tens[] = {100, SIM_MS, 10 * SIM_MS, 100 * SIM_MS, 100 * SIM_MS, SIM_SECOND};
+
+	return tens[dice_below(d, 6)] * dice_between(d, 1, 10) * 6 / 10;
+}
+
 /* Breaks or, when it is broken already, heals one thing. */
 static void apply(struct sim *s, struct dice *d, enum fault_kind kind)
 {
@@ -190,7 +198,7 @@ static void apply(struct sim *s, struct dice *d, enum fault_kind kind)
 		fault_delete(s, leaf, mac);
 		return;
 	case FAULT_OVERRUN:
-		fault_overrun(s, leaf);
+		fault_overrun(s, leaf, roll_while(d));
 		return;
 	case FAULT_REFUSE:
 		fault_refuse(s, leaf, leg, coin(d, 50), (int)dice_below(d, 3));
@@ -205,14 +213,6 @@ static void apply(struct sim *s, struct dice *d, enum fault_kind kind)
 		break;
 	}
 	abort();
-}
-
-/* 0.1 ms .. 10 s, every order of magnitude alike. */
-static int64_t roll_while(struct dice *d)
-{
-	static const int64_t tens[] = {100, SIM_MS, 10 * SIM_MS, 100 * SIM_MS, 100 * SIM_MS, SIM_SECOND};
-
-	return tens[dice_below(d, 6)] * dice_between(d, 1, 10) * 6 / 10;
 }
 
 /* --- a life ----------------------------------------------------------------------------------------- */
@@ -232,17 +232,42 @@ static bool settle(struct sim *s, const char *when)
 	return false;
 }
 
-static bool everybody_reaches_everybody(struct sim *s)
+/* Whether a host is promised to be served, though one thing is broken (behaviour.md section 1). An orphan
+ * depends on its leaf, and on the peer link unless that leaf is primary or the only one. */
+static bool served(const struct sim *s, int host)
+{
+	const struct host *h = &s->hosts[host];
+	struct domain_view v = {.role = ROLE_NONE};
+
+	if (h->leaf < 0 && h->config.lacp)
+		return true;
+	if (h->leaf < 0) { /* nobody can tell it to leave a leg that is held */
+		for (int leaf = 0; leaf < 2; leaf++) {
+			const struct port *p = &s->switches[leaf].ports[h->port];
+			if (p->carrier && !p->forwarding)
+				return false;
+		}
+		return true;
+	}
+	const struct node *n = &s->nodes[h->leaf];
+	if (!s->switches[h->leaf].powered || n->stop_reason == REASON_SHUTDOWN)
+		return false;
+	if (n->alive)
+		domain_view(n->domain, &v);
+	return (sim_peer_link_cable(s) && !s->peer_link_silent) || v.role == ROLE_PRIMARY;
+}
+
+static bool all_reach_all(struct sim *s, const char *when)
 {
 	for (int from = 0; from < (int)s->host_count; from++) {
 		for (int to = 0; to < (int)s->host_count; to++) {
-			for (uint32_t flow = 0; flow < 2 && from != to; flow++) {
-				if (!invariants_reach(s, from, to, flow)) {
-					sim_fail(s,
-						 "after quiet: host %d does not reach host %d with flow %u",
-						 from + 1, to + 1, flow);
-					return false;
-				}
+			for (uint32_t flow = 0; flow < 2; flow++) {
+				if (from == to || !served(s, from) || !served(s, to) ||
+				    invariants_reach(s, from, to, flow))
+					continue;
+				sim_fail(s, "%s: host %d does not reach host %d with flow %u", when, from + 1,
+					 to + 1, flow);
+				return false;
 			}
 		}
 	}
@@ -296,7 +321,7 @@ static bool rest(struct sim *s, struct dice *d)
 	}
 	all_quiet(s, true);
 	everybody_speaks(s);
-	if (!tables_agree(s, "after traffic") || !everybody_reaches_everybody(s) ||
+	if (!tables_agree(s, "after traffic") || !all_reach_all(s, "after quiet") ||
 	    !tables_agree(s, "after reach"))
 		return false;
 	if (coin(d, 30)) {
@@ -309,6 +334,23 @@ static bool rest(struct sim *s, struct dice *d)
 	}
 	all_quiet(s, false);
 	return true;
+}
+
+/* One thing is broken, and stays so: whoever can be served is. While a daemon is dead only until hosts notice. */
+static void endure(struct sim *s)
+{
+	bool dead = false;
+
+	for (int leaf = 0; leaf < 2; leaf++)
+		dead =
+		    dead || (s->switches[leaf].powered && (!s->nodes[leaf].alive || s->nodes[leaf].stopping));
+	if (!s->promised || slow_lacp(&s->config) || (dead && s->queue.now - s->touched > SIM_SECOND / 2))
+		return;
+	if (!dead && !sim_run(s, LACP_MEMORY + SIM_SECOND))
+		return;
+	everybody_speaks(s);
+	if (sim_run(s, 100 * SIM_MS) && s->promised)
+		all_reach_all(s, "while one thing is broken");
 }
 
 static void boot(struct sim *s, struct dice *d)
@@ -340,6 +382,8 @@ static void live(struct sim *s, uint64_t seed, unsigned steps, FILE *out, bool d
 		}
 		apply(s, &d, roll_fault(&d));
 		sim_run(s, roll_while(&d));
+		if (one_at_a_time && coin(&d, 50))
+			endure(s);
 	}
 	if (!s->failed)
 		rest(s, &d);

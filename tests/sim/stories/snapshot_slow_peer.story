@@ -1,7 +1,7 @@
 # A large table and a peer that reads slowly: the returning leaf's legs wait until the tables are equal, and the
 # keepalives do not suffer.
 legs 1
-macs 1500
+macs 4000
 set ageing 100s
 set ceiling 60s
 boot both
@@ -11,7 +11,7 @@ speak h2
 run 200ms
 off 2
 run 2s
-slow 2 8000              # bytes per second
+slow 2 20000             # bytes per second
 on 2
 run 4s
 expect verdict 1 alive
