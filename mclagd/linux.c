@@ -98,6 +98,15 @@ static struct port *port_by_name(const struct switch_driver *sw, const char *nam
 
 /* --- LACPDUs ----------------------------------------------------------------------------------------- */
 
+/* A host can send these at will, so only every doubling of their number is told. Markers and the like are no fault. */
+static void count_bad_lacpdu(struct port *p, enum lacpdu_error error)
+{
+	uint64_t n = ++p->bad_lacpdus[error];
+	if (error != LACPDU_SUBTYPE && (n & (n - 1)) == 0)
+		linux_notice(p->sw, "%s: not a valid LACPDU: %s (%llu so far)", p->name,
+			     lacpdu_error_help(error), (unsigned long long)n);
+}
+
 static void lacpdu_received(struct lacpdu_handler *handler, const uint8_t source[6], const uint8_t *payload,
 			    size_t length)
 {
@@ -105,9 +114,10 @@ static void lacpdu_received(struct lacpdu_handler *handler, const uint8_t source
 	struct event e = {.kind = EVENT_LACPDU, .lacpdu = {.mclag = p->place.mclag}};
 	(void)source;
 	enum lacpdu_error error = lacpdu_decode(payload, length, &e.lacpdu.pdu);
-	p->sw->lacpdu_errors[error]++;
 	if (error == LACPDU_OK)
 		linux_event(p->sw, &e);
+	else
+		count_bad_lacpdu(p, error);
 }
 
 static void lacpdu_down(struct lacpdu_handler *handler, int error)

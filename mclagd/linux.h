@@ -28,6 +28,7 @@ struct port {
 	uint32_t speed;
 	struct lacpdu_socket *lacpdu; /* NULL while it cannot be open */
 	struct lacpdu_handler lacpdu_handler;
+	uint64_t bad_lacpdus[LACPDU_ERROR_COUNT];
 	struct isolation_leg gate;         /* what the dataplane does */
 	struct isolation_leg wish;         /* what it shall do after the flush */
 	bool forward_asked, isolate_asked; /* to be answered at the flush */
@@ -52,7 +53,6 @@ struct switch_driver {
 	bool dump_wanted; /* as soon as the writes that wait are done */
 	struct loop_timer *dump_retry;
 	struct loop_timer_handler dump_retry_handler;
-	uint64_t lacpdu_errors[LACPDU_ERROR_COUNT];
 	size_t port_count; /* legs ascending by mclag, the peer link last */
 	struct port *ports;
 	struct port **by_index; /* those with an ifindex, ascending by it */

@@ -508,14 +508,19 @@ static void sightings(void **state)
 	assert_true(sighted(&r, mac_of(2), orphan("o1"), SIGHTING_LEARNED));
 	assert_true(sighted(&r, mac_of(5), orphan("o2"), SIGHTING_FIXED));
 	assert_int_equal(count_kind(&r, EVENT_ENTRY), 3); /* nor the addresses of the leaf itself */
-	add("dev pl master extern_learn", 7);
+	add("dev pl master extern_learn",
+	    7); /* somebody else's: what is behind the peer link, the peer tells */
+	perform_entry(&r, ACTION_PROGRAM, mac_of(8), PEER_LINK, false);
+	switch_flush(r.sw);
 	add("dev p2 master static", 6);
 	lab_until(r.base, sighted(&r, mac_of(6), LEG2, SIGHTING_FIXED));
 	lab_run("bridge fdb del 02:bb:00:00:00:04 dev pl master");
 	lab_run("bridge fdb del 02:bb:00:00:00:07 dev pl master");
+	lab_run("bridge fdb del 02:bb:00:00:00:08 dev pl master");
 	lab_run("bridge fdb del 02:bb:00:00:00:01 dev p1 master");
 	lab_until(r.base, sighted(&r, mac_of(1), LEG1, SIGHTING_GONE));
 	assert_null(last_entry(&r, mac_of(4)));
+	assert_null(last_entry(&r, mac_of(7)));
 	assert_null(last_entry(&r, mac_of(7)));
 	rig_end(&r);
 }
