@@ -152,6 +152,8 @@ void liveness_start(struct liveness *l, struct step *s, bool resumed)
 {
 	l->since = s->now;
 	l->carrier_changed = s->now;
+	for (size_t i = 0; i < l->path_count; i++)
+		l->paths[i].changed = s->now;
 	if (!resumed) {
 		if (l->alone_ms > 0)
 			l->alone_at = msec_after(s->now, l->alone_ms);
@@ -225,7 +227,7 @@ void liveness_heard(struct liveness *l, struct step *s, const struct heard_event
 	p = &l->paths[e->path];
 	p->hears_us = e->hears_us;
 	if (!e->hears_us)
-		return; /* one way only: no path, it times out like a silent one */
+		return;                 /* one way only: no path, it times out like a silent one */
 	if (e->boot_id != l->boot_id) { /* restarted: no path could be heard meanwhile */
 		l->boot_id = e->boot_id;
 		l->met_by = msec_after(s->now, l->detection_ms);

@@ -29,14 +29,15 @@ void session_start(struct session *c, struct step *s)
 	c->reason = REASON_START;
 }
 
-/* The one door. */
-static void session_enter(struct session *c, struct step *s, enum session_state state, enum reason reason)
+/* The one door. cause: for the trace, where the reason is none (nothing went wrong). */
+static void session_enter(struct session *c, struct step *s, enum session_state state, enum reason reason,
+			  const char *cause)
 {
 	if (c->state == state)
 		return;
 	step_trace(s, TRACE_SESSION, state == SESSION_UP || c->state == SESSION_UP ? TRACE_INFO : TRACE_DEBUG,
-		   0, "%s -> session is %s (was %s)", reason_help(reason), session_state_name(state),
-		   session_state_name(c->state));
+		   0, "%s -> session is %s (was %s)", reason == REASON_NONE ? cause : reason_help(reason),
+		   session_state_name(state), session_state_name(c->state));
 	c->state = state;
 	c->since = s->now;
 	c->reason = reason;
@@ -60,9 +61,9 @@ void session_path(struct session *c, struct step *s, int path)
 	step_action(s, ACTION_USE_PATH)->path = path;
 	if (path == PATH_NONE) {
 		session_close(c, s, REASON_PATH_LOST);
-		session_enter(c, s, SESSION_DOWN, REASON_PATH_LOST);
+		session_enter(c, s, SESSION_DOWN, REASON_PATH_LOST, NULL);
 	} else if (c->state == SESSION_DOWN) {
-		session_enter(c, s, SESSION_CONNECTING, REASON_PATH_MOVED);
+		session_enter(c, s, SESSION_CONNECTING, REASON_NONE, "the peer can be reached");
 	}
 }
 
@@ -71,19 +72,19 @@ void session_opened(struct session *c, struct step *s, const struct hello *ours)
 	struct message m = {.kind = MESSAGE_HELLO};
 
 	if (c->state != SESSION_DOWN && c->state != SESSION_CONNECTING)
-		session_enter(c, s, SESSION_CONNECTING, REASON_REPLACED);
+		session_enter(c, s, SESSION_CONNECTING, REASON_REPLACED, NULL);
 	c->sent = *ours;
 	m.hello = *ours;
 	step_send(s, &m);
 	c->heard_by = msec_after(s->now, c->timeout_ms);
-	session_enter(c, s, SESSION_GREETING, REASON_NONE);
+	session_enter(c, s, SESSION_GREETING, REASON_NONE, "TLS is up with the peer");
 }
 
 void session_closed(struct session *c, struct step *s, enum reason reason)
 {
 	c->heard_by = MSEC_NEVER;
 	c->digest_at = MSEC_NEVER;
-	session_enter(c, s, idle_state(c), reason);
+	session_enter(c, s, idle_state(c), reason, NULL);
 }
 
 void session_close(struct session *c, struct step *s, enum reason reason)
@@ -128,7 +129,7 @@ static bool hello(struct session *c, struct step *s, const struct hello *h,
 	c->peer = *h;
 	c->digest_at = msec_after(s->now, heartbeat_ms(c));
 	step_action(s, ACTION_ACCEPT);
-	session_enter(c, s, SESSION_SYNCING, REASON_NONE);
+	session_enter(c, s, SESSION_SYNCING, REASON_NONE, "the peer's Hello is accepted");
 	return true;
 }
 
@@ -166,9 +167,9 @@ void session_violation(struct session *c, struct step *s)
 void session_synced(struct session *c, struct step *s, bool synced)
 {
 	if (synced && c->state == SESSION_SYNCING)
-		session_enter(c, s, SESSION_UP, REASON_NONE);
+		session_enter(c, s, SESSION_UP, REASON_NONE, "both tables are equal on both leaves");
 	else if (!synced && c->state == SESSION_UP)
-		session_enter(c, s, SESSION_SYNCING, REASON_NONE);
+		session_enter(c, s, SESSION_SYNCING, REASON_NONE, "a table differs");
 }
 
 bool session_timer(struct session *c, struct step *s)
