@@ -420,10 +420,10 @@ static void isolate_done(struct step *s, struct leg *leg, const struct done_even
 			answer_request(s, leg, false);
 			leg->peer_open = leg->peer_known && phase_may_carry(leg->peer.phase);
 		}
-		return;
+	} else {
+		leg->isolated = e->on;
 	}
-	leg->isolated = e->on;
-	if (e->on && leg->peer_open)
+	if (leg->isolated && leg->peer_open)
 		answer_request(s, leg, true);
 }
 

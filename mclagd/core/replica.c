@@ -273,6 +273,7 @@ static void note_move(struct replica *r, struct step *s, const struct entry *e, 
 static void seen(struct replica *r, struct step *s, struct entry *e, struct place place, bool fixed)
 {
 	struct claim c = {.present = true, .mclag = place.mclag, .fixed = fixed, .moves = e->local.moves};
+	struct replica_leg *leg = leg_of(r, place.mclag);
 	bool elsewhere =
 	    e->local.present && (e->local.mclag != c.mclag || (!c.mclag && e->port != place.port));
 
@@ -283,6 +284,10 @@ static void seen(struct replica *r, struct step *s, struct entry *e, struct plac
 		c.moves++;
 	} else if (e->peer.present && c.moves < e->peer.moves) {
 		c.moves = e->peer.moves;
+	}
+	if (leg && leg->expired) { /* seen before its opening was answered */
+		leg->expired = false;
+		leg->expires = msec_after(s->now, r->ageing_ms);
 	}
 	e->port = place.kind == PLACE_ORPHAN ? place.port : 0;
 	set_local(r, e, c);
