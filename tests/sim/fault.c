@@ -21,6 +21,7 @@ static void breaks(struct sim *s)
 
 static void touch(struct sim *s, bool heals)
 {
+	invariants_dataplane(s); /* of what was until now */
 	if (heals)
 		s->touched = s->queue.now;
 	else
