@@ -342,6 +342,11 @@ static void heard(struct domain *d, struct step *s, const struct heard_event *e)
 	if (e->beacon.domain != d->config.domain)
 		return; /* signed with our secret, yet of another domain: no sign of our peer */
 	liveness_heard(&d->liveness, s, e);
+	if (e->boot_id == d->session.peer.boot_id) { /* younger than its Hello */
+		d->session.peer.role = e->beacon.role;
+		d->session.peer.epoch = e->beacon.epoch;
+		d->session.peer.carrying = e->beacon.carrying;
+	}
 }
 
 static void conflict(struct domain *d, struct step *s)

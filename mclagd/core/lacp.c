@@ -31,6 +31,12 @@
  * another without a PDU in sync between them: out-of-sync is never delayed, and the limit is never exceeded.
  * Every PDU restarts the periodic time, for the partner's timeout does not ask why a PDU was sent.
  *
+ * Hearing. A partner may see carrier later than we do (Open vSwitch, bonding with miimon) and drop what we said before.
+ * An announcement lost like that would be repeated a second later only, and until then the leg is open for a host
+ * that does not use it. So a leg is ready when the partner has repeated what our PDUs since carrier came
+ * say (their Expired and Defaulted are not those of the time before), or after one more periodic PDU,
+ * for partners that do not repeat these bits.
+ *
  * Leaving. Partners that never clear their own bits show that they have left by repeating our state. To hear
  * it at once and not with their next periodic PDU, a close also forgets the partner's synchronization: its
  * update_NTT (6.4.9) finds the difference and answers.
@@ -312,6 +318,8 @@ static bool transmit(struct lacp *l, struct step *s)
 		l->announce_at = MSEC_NEVER;
 	l->ntt = false;
 	l->told_sync = l->actor.state & LACP_SYNC;
+	l->told_state = l->actor.state;
+	l->told = true;
 	l->counters.sent++;
 	periodic_restart(l, s);
 	return true;
@@ -345,6 +353,7 @@ void lacp_init(struct lacp *l, const struct lacp_config *config)
 	    .current_while = MSEC_NEVER,
 	    .periodic_due = MSEC_NEVER,
 	    .announce_at = MSEC_NEVER,
+	    .hearing_by = MSEC_NEVER,
 	};
 	if (config->active)
 		l->actor.state |= LACP_ACTIVITY;
@@ -354,9 +363,24 @@ void lacp_init(struct lacp *l, const struct lacp_config *config)
 		l->tx_times[i] = long_ago;
 }
 
+/* A new conversation: does the partner hear us? */
+static void ask_hearing(struct lacp *l, struct step *s)
+{
+	l->heard_us = false;
+	l->told = false;
+	l->hearing_by = msec_after(s->now, LACP_FAST_PERIODIC_MS + LACP_HEARING_MS);
+}
+
+static void believe_hearing(struct lacp *l)
+{
+	l->heard_us = true;
+	l->hearing_by = MSEC_NEVER;
+}
+
 void lacp_resume(struct lacp *l, struct step *s, const struct lacp_info *partner, uint8_t actor_state)
 {
 	l->carrier = true;
+	l->heard_us = true;
 	l->open = actor_state & LACP_SYNC;
 	if (actor_state & LACP_DEFAULTED) {
 		rx_enter(l, s, LACP_RX_EXPIRED, "resumed without a partner");
@@ -374,10 +398,13 @@ void lacp_carrier(struct lacp *l, struct step *s, bool up)
 	if (l->carrier == up)
 		return;
 	l->carrier = up;
-	if (up)
+	if (up) {
+		ask_hearing(l, s);
 		rx_enter(l, s, LACP_RX_EXPIRED, "carrier");
-	else
+	} else {
+		l->hearing_by = MSEC_NEVER;
 		rx_enter(l, s, LACP_RX_PORT_DISABLED, "carrier lost");
+	}
 	finish(l, s);
 }
 
@@ -394,6 +421,8 @@ static void record_pdu(struct lacp *l, struct step *s, const struct lacpdu *pdu)
 			   partner_format(&pdu->actor, text), lacp_known(l) ? "another" : "a");
 		unselect(l, s, "another partner");
 	}
+	if (about_us && l->told && !((pdu->partner.state ^ l->told_state) & (LACP_DEFAULTED | LACP_EXPIRED)))
+		believe_hearing(l);
 	l->partner = pdu->actor;
 	l->actor.state &= (uint8_t)~LACP_DEFAULTED;
 	if (!maintained || (!about_us && !individual))
@@ -440,6 +469,7 @@ void lacp_set_system(struct lacp *l, struct step *s, struct mac system)
 	l->config.system = system;
 	l->actor.system = system;
 	l->partner.state &= (uint8_t)~LACP_SYNC; /* it was in sync with someone else */
+	ask_hearing(l, s);
 	unselect(l, s, "our system id changed");
 	finish(l, s);
 }
@@ -454,19 +484,23 @@ void lacp_timer(struct lacp *l, struct step *s)
 	}
 	if (msec_reached(s->now, l->announce_at))
 		l->announce_at = MSEC_NEVER;
+	if (msec_reached(s->now, l->hearing_by))
+		believe_hearing(l);
 	finish(l, s);
 }
 
 struct msec lacp_deadline(const struct lacp *l)
 {
-	struct msec due = msec_min(msec_min(l->current_while, l->periodic_due), l->announce_at);
+	struct msec due =
+	    msec_min(msec_min(l->current_while, l->periodic_due), msec_min(l->announce_at, l->hearing_by));
 
 	return l->ntt ? msec_min(due, tx_allowed(l)) : due;
 }
 
 bool lacp_ready(const struct lacp *l)
 {
-	return l->rx == LACP_RX_CURRENT && speaks(l) && (l->open || msec_is_never(l->announce_at));
+	return l->rx == LACP_RX_CURRENT && speaks(l) &&
+	       (l->open || (l->heard_us && msec_is_never(l->announce_at)));
 }
 
 bool lacp_partner_left(const struct lacp *l)

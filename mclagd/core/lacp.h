@@ -25,7 +25,8 @@
 #define LACP_SLOW_PERIODIC_MS   30000
 #define LACP_SHORT_TIMEOUT_MS   3000
 #define LACP_LONG_TIMEOUT_MS    90000
-#define LACP_TX_PER_FAST_PERIOD 3 /* 6.4.16: at most so many PDUs in one fast periodic time */
+#define LACP_HEARING_MS         100 /* grace for a partner to have heard a periodic PDU */
+#define LACP_TX_PER_FAST_PERIOD 3   /* 6.4.16: at most so many PDUs in one fast periodic time */
 
 #define LACP_RECEIVE_STATES(X)                                                                               \
 	X(LACP_RX_PORT_DISABLED, "port_disabled", "no carrier")                                              \
@@ -78,6 +79,10 @@ struct lacp {
 	struct msec current_while; /* receive machine's timer */
 	struct msec periodic_due;  /* next periodic PDU, MSEC_NEVER = none */
 	struct msec announce_at; /* until then the rate limit would delay a PDU in sync; MSEC_NEVER = free */
+	struct msec hearing_by;  /* believed to be heard then, without proof */
+	bool heard_us;           /* the partner has repeated what we said since carrier came */
+	bool told;               /* a PDU has left since then */
+	uint8_t told_state;      /* of the actor, in the last PDU */
 	bool ntt;                /* need to transmit (6.4.8) */
 	bool held;               /* the rate limit keeps that PDU back */
 	bool told_sync;          /* the last PDU announced synchronization */
@@ -105,7 +110,7 @@ struct msec lacp_deadline(const struct lacp *l);
 
 /* A partner is known: l->partner is something it said. */
 bool lacp_known(const struct lacp *l);
-/* The partner is there, current, keeps the conversation alive, and the rate limit would let a PDU in sync go
+/* The partner is there, current, keeps the conversation alive and hears us, and the rate limit would let a PDU in sync go
  * at once (from the grant until the host hears it, frames over the peer link are lost): everything but
  * lacp_open(true). Stays true while open. An individual partner (aggregation bit clear) is ready too: one
  * link is all that we take of it. Whether the partner is in sync does not count, for a partner that is gated

@@ -231,13 +231,13 @@ static void periodic_table(void **unused)
 		carrier(&r, true);
 		hear(&r, rows[i].partner | LACP_AGGREGATION);
 		assert_int_equal(r.l.periodic, rows[i].expected);
-		assert_int_equal(lacp_ready(&r.l), rows[i].expected != LACP_PERIODIC_NONE);
 		run_for(&r, 1000);
 		for (int second = 0; second < 600; second++) {
 			hear(&r, rows[i].partner | LACP_AGGREGATION);
 			sent += r.sent + run_for(&r, 1000);
 		}
 		assert_int_equal(sent, in_ten_minutes[rows[i].expected]);
+		assert_int_equal(lacp_ready(&r.l), rows[i].expected != LACP_PERIODIC_NONE);
 		rig_close(&r);
 	}
 }
