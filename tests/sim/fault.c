@@ -14,7 +14,8 @@ static void breaks(struct sim *s)
 {
 	char why[WHY_SIZE];
 
-	s->promised = s->queue.now - s->touched >= UNDISTURBED && invariants_whole(s, why);
+	s->promised =
+	    s->config.pdu_loss == 0 && s->queue.now - s->touched >= UNDISTURBED && invariants_whole(s, why);
 	s->calm = false;
 	s->touched = s->queue.now;
 }
@@ -176,6 +177,7 @@ void fault_overrun(struct sim *s, int leaf, int64_t lasts)
 	if (!s->nodes[leaf].alive)
 		return;
 	sim_note(s, "reports of leaf %d's table are lost for %lld ms", leaf + 1, (long long)(lasts / SIM_MS));
+	s->touched = s->queue.now;
 	switch_overrun(s, leaf, lasts);
 }
 

@@ -6,6 +6,7 @@
 #include "sim/invariants.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SETTLE_ROLES     (500 * SIM_MS)
@@ -151,7 +152,7 @@ static uint32_t members_lost(const struct sim *s, int except)
 
 void invariants_calm(struct sim *s, int except)
 {
-	s->calm = s->promised && s->config.pdu_loss == 0;
+	s->calm = s->promised;
 	s->calm_except = except;
 	s->calm_since = s->queue.now;
 	s->calm_lost = members_lost(s, except);
@@ -312,21 +313,31 @@ static int expected_port(const struct sim *s, int leaf, int host)
 	return leg_port(s, leaf, (size_t)h->port - 1)->forwarding ? h->port : SIM_PEER_LINK;
 }
 
-static bool find_entry(const struct sim *s, int leaf, uint32_t mac, struct mac_view *found)
+/* What a core holds, by MAC; all zero where it holds nothing. To be freed. */
+static struct mac_view *entries_of(const struct sim *s, int leaf)
 {
+	struct mac_view *entries = calloc(s->row_count, sizeof *entries), e;
 	size_t cursor = 0;
 
-	while (domain_mac_next(s->nodes[leaf].domain, &cursor, found)) {
-		if (mac_equal(found->mac, sim_mac(mac)))
-			return true;
+	if (!entries)
+		abort();
+	while (domain_mac_next(s->nodes[leaf].domain, &cursor, &e)) {
+		uint32_t mac = sim_mac_index(s, e.mac);
+		if (mac != UINT32_MAX)
+			entries[mac] = e;
 	}
-	return false;
+	return entries;
 }
 
-static bool entry_as_it_should(const struct sim *s, uint32_t mac, char why[static WHY_SIZE])
+static bool held(const struct mac_view *e)
 {
-	struct mac_view e[2];
-	bool has[2] = {find_entry(s, 0, mac, &e[0]), find_entry(s, 1, mac, &e[1])};
+	return !mac_is_zero(e->mac);
+}
+
+static bool entry_as_it_should(const struct sim *s, uint32_t mac, const struct mac_view *const e[2],
+			       char why[static WHY_SIZE])
+{
+	bool has[2] = {held(e[0]), held(e[1])};
 
 	for (int leaf = 0; leaf < 2; leaf++) {
 		const struct row *r = &s->switches[leaf].rows[mac];
@@ -339,12 +350,12 @@ static bool entry_as_it_should(const struct sim *s, uint32_t mac, char why[stati
 		if (fresh && !has[leaf])
 			return because(why, "6: mac %u is lost on node %d while its owner is seen", mac,
 				       leaf + 1);
-		if (!has[leaf] || e[leaf].fixed)
+		if (!has[leaf] || e[leaf]->fixed)
 			continue;
-		if (e[leaf].programmed.kind != PLACE_NONE &&
-		    switch_index(s, leaf, e[leaf].programmed) != r->port)
+		if (e[leaf]->programmed.kind != PLACE_NONE &&
+		    switch_index(s, leaf, e[leaf]->programmed) != r->port)
 			return because(why, "5: mac %u: node %d thinks it is at %s, and it stands on port %u",
-				       mac, leaf + 1, place_kind_name(e[leaf].programmed.kind), r->port);
+				       mac, leaf + 1, place_kind_name(e[leaf]->programmed.kind), r->port);
 		if (s->heard_at[mac] > s->whole_since &&
 		    r->port != expected_port(s, leaf, s->heard_from[mac]))
 			return because(why, "5: mac %u of host %d stands on port %u of leaf %d", mac,
@@ -353,9 +364,9 @@ static bool entry_as_it_should(const struct sim *s, uint32_t mac, char why[stati
 	if (has[0] != has[1])
 		return because(why, "5: mac %u: node %d has an entry, node %d has not", mac, has[0] ? 1 : 2,
 			       has[0] ? 2 : 1);
-	if (has[0] && (e[0].local != e[1].peer || e[1].local != e[0].peer || e[0].fixed != e[1].fixed))
+	if (has[0] && (e[0]->local != e[1]->peer || e[1]->local != e[0]->peer || e[0]->fixed != e[1]->fixed))
 		return because(why, "5: mac %u: local/peer is %d/%d on node 1 and %d/%d on node 2", mac,
-			       e[0].local, e[0].peer, e[1].local, e[1].peer);
+			       e[0]->local, e[0]->peer, e[1]->local, e[1]->peer);
 	return true;
 }
 
@@ -368,29 +379,36 @@ bool invariants_tables(const struct sim *s, char why[static WHY_SIZE])
 				       leaf + 1, from.sent_count, 2 - leaf, to.received_count,
 				       from.sent_digest == to.received_digest ? "equal" : "differ");
 	}
-	for (uint32_t mac = 0; mac < s->mac_count; mac++) {
-		if (!entry_as_it_should(s, mac, why))
-			return false;
+	struct mac_view *held_by[2] = {entries_of(s, 0), entries_of(s, 1)};
+	bool good = true;
+	for (uint32_t mac = 0; good && mac < s->mac_count; mac++) {
+		const struct mac_view *e[2] = {&held_by[0][mac], &held_by[1][mac]};
+		good = entry_as_it_should(s, mac, e, why);
 	}
-	return true;
+	free(held_by[0]);
+	free(held_by[1]);
+	return good;
 }
 
 bool invariants_aged(const struct sim *s, char why[static WHY_SIZE])
 {
+	bool good = true;
+
 	for (int leaf = 0; leaf < 2; leaf++) {
-		for (uint32_t mac = 0; mac < s->mac_count; mac++) {
-			struct mac_view e;
+		struct mac_view *entries = entries_of(s, leaf);
+		for (uint32_t mac = 0; good && mac < s->mac_count; mac++) {
 			enum row_kind kind = s->switches[leaf].rows[mac].kind;
 			if (kind != ROW_NONE && kind != ROW_OPERATOR)
-				return because(why,
+				good = because(why,
 					       "6: mac %u is kept in the switch of leaf %d past both agings",
 					       mac, leaf + 1);
-			if (find_entry(s, leaf, mac, &e) && !e.fixed)
-				return because(why, "6: mac %u is kept by node %d past both agings", mac,
+			else if (held(&entries[mac]) && !entries[mac].fixed)
+				good = because(why, "6: mac %u is kept by node %d past both agings", mac,
 					       leaf + 1);
 		}
+		free(entries);
 	}
-	return true;
+	return good;
 }
 
 bool invariants_reach(struct sim *s, int from, int to, uint32_t flow)

@@ -19,6 +19,7 @@
 #define SETTLE_SLOW   (240 * (int64_t)SIM_SECOND)
 #define SETTLE_STEP   (250 * SIM_MS)
 #define LACP_MEMORY   (3500 * SIM_MS) /* what was lost before may still run into a time-out */
+#define OVERRUN_MOST  (200 * SIM_MS)  /* until a daemon has noticed, and the dump is read */
 #define TABLES_WITHIN (5 * (int64_t)SIM_SECOND)
 #define FAILURE_LINES 60
 
@@ -198,7 +199,7 @@ static void apply(struct sim *s, struct dice *d, enum fault_kind kind)
 		fault_delete(s, leaf, mac);
 		return;
 	case FAULT_OVERRUN:
-		fault_overrun(s, leaf, roll_while(d));
+		fault_overrun(s, leaf, dice_between(d, 0, OVERRUN_MOST));
 		return;
 	case FAULT_REFUSE:
 		fault_refuse(s, leaf, leg, coin(d, 50), (int)dice_below(d, 3));
