@@ -30,7 +30,7 @@ static bool aged(struct story *t)
 
 static bool reach(struct story *t)
 {
-	bool wanted = !strcmp(t->words[1], "reach");
+	bool wanted = word_is(t->words[1], "reach");
 	int from = 0, to = 0;
 
 	if (!story_host(t, t->words[2], &from) || !story_host(t, t->words[3], &to))
@@ -53,8 +53,8 @@ static bool leg(struct story *t)
 	if (!story_leg(t, t->words[2], &leaf, &i))
 		return false;
 	const struct port *p = &t->sim->switches[leaf].ports[1 + i];
-	if (!strcmp(what, "isolated") || !strcmp(what, "open"))
-		return p->isolated == !strcmp(what, "isolated") ||
+	if (word_is(what, "isolated") || word_is(what, "open"))
+		return p->isolated == word_is(what, "isolated") ||
 		       story_problem(t, "leg %s is %sisolated", t->words[2], p->isolated ? "" : "not ");
 	if (leg_phase_parse(what, &phase) || !t->sim->nodes[leaf].alive)
 		return story_problem(t, "leg %s cannot be asked for '%s'", t->words[2], what);
@@ -72,10 +72,10 @@ static bool node(struct story *t)
 	if (!t->sim->nodes[leaf].alive)
 		return story_problem(t, "node %d does not run", leaf + 1);
 	domain_view(t->sim->nodes[leaf].domain, &v);
-	const char *is = !strcmp(t->words[1], "role")      ? role_name(v.role)
-			 : !strcmp(t->words[1], "verdict") ? verdict_name(v.verdict)
+	const char *is = word_is(t->words[1], "role")      ? role_name(v.role)
+			 : word_is(t->words[1], "verdict") ? verdict_name(v.verdict)
 							   : session_state_name(v.session);
-	return !strcmp(is, t->words[3]) || story_problem(t, "node %d: %s is %s", leaf + 1, t->words[1], is);
+	return word_is(is, t->words[3]) || story_problem(t, "node %d: %s is %s", leaf + 1, t->words[1], is);
 }
 
 /* place L MAC leg N|orphan|peer-link|none: where the switch of leaf L keeps it. */
@@ -94,7 +94,7 @@ static bool place(struct story *t)
 		snprintf(is, sizeof is, "leg:%u", p->mclag);
 	else if (r->kind != ROW_NONE)
 		snprintf(is, sizeof is, "%s", p->kind == PLACE_ORPHAN ? "orphan" : "peer-link");
-	return !strcmp(is, wanted) || story_problem(t, "mac %u stands at %s on leaf %d", mac, is, leaf + 1);
+	return word_is(is, wanted) || story_problem(t, "mac %u stands at %s on leaf %d", mac, is, leaf + 1);
 }
 
 static bool members(struct story *t)
@@ -146,7 +146,7 @@ static const struct {
 bool story_expect(struct story *t)
 {
 	for (size_t i = 0; i < sizeof expectations / sizeof *expectations; i++) {
-		if (strcmp(expectations[i].name, t->words[1]))
+		if (!word_is(expectations[i].name, t->words[1]))
 			continue;
 		if (t->count != expectations[i].words)
 			return story_problem(t, "'expect %s' wants %d words", t->words[1],

@@ -107,6 +107,7 @@ void sim_release(struct sim *s)
 	free(s->heard_at);
 }
 
+/* Longer than a function should be: one line for each kind of happening, so that all are seen together. */
 static void happen(struct sim *s, const struct happening *h)
 {
 	switch (h->kind) {

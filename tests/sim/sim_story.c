@@ -90,18 +90,18 @@ int main(int argc, char **argv)
 	sim_config_defaults(&t.config);
 	t.config.out_level = TRACE_INFO;
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--bless")) {
+		if (word_is(argv[i], "--bless")) {
 			what = BLESS;
-		} else if (!strcmp(argv[i], "--verbose") || !strcmp(argv[i], "--detail")) {
+		} else if (word_is(argv[i], "--verbose") || word_is(argv[i], "--detail")) {
 			what = PRINT;
 			t.config.out_level = TRACE_DEBUG;
-			t.config.detail = !strcmp(argv[i], "--detail");
+			t.config.detail = word_is(argv[i], "--detail");
 		} else {
 			t.file = argv[i];
 		}
 	}
 	size_t length = t.file ? strlen(t.file) : 0;
-	if (length < 7 || length >= PATH_SIZE || strcmp(t.file + length - 6, ".story")) {
+	if (length < 7 || length >= PATH_SIZE || !word_is(t.file + length - 6, ".story")) {
 		fprintf(stderr, "usage: %s [--bless|--verbose|--detail] FILE.story\n", argv[0]);
 		return 2;
 	}

@@ -38,9 +38,9 @@ static bool duration(struct story *t, const char *word, int64_t *us)
 	char *end;
 	long long n = strtoll(word, &end, 10);
 
-	if (end != word && !strcmp(end, "ms"))
+	if (end != word && word_is(end, "ms"))
 		*us = n * SIM_MS;
-	else if (end != word && !strcmp(end, "s"))
+	else if (end != word && word_is(end, "s"))
 		*us = n * SIM_SECOND;
 	else
 		return story_problem(t, "'%s' is no time such as 100ms or 2s", word);
@@ -49,7 +49,7 @@ static bool duration(struct story *t, const char *word, int64_t *us)
 
 bool story_leaf(struct story *t, const char *word, int *leaf)
 {
-	if (strcmp(word, "1") && strcmp(word, "2"))
+	if (!word_is(word, "1") && !word_is(word, "2"))
 		return story_problem(t, "'%s' is no leaf", word);
 	*leaf = word[0] - '1';
 	return true;
@@ -59,7 +59,7 @@ bool story_leaf(struct story *t, const char *word, int *leaf)
 bool story_leg(struct story *t, const char *word, int *leaf, int *leg)
 {
 	char first[2] = {word[0], '\0'};
-	int64_t id;
+	int64_t id = 0;
 
 	if (word[0] == '\0' || word[1] != ':')
 		return story_problem(t, "'%s' is no leg such as 1:5", word);
@@ -84,7 +84,7 @@ bool story_host(struct story *t, const char *word, int *host)
 
 bool story_mac(struct story *t, const char *word, uint32_t *mac)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (!number(t, word, &n))
 		return false;
@@ -98,7 +98,7 @@ bool story_mac(struct story *t, const char *word, uint32_t *mac)
 
 static bool do_legs(struct story *t)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (!number(t, t->words[1], &n) || n < 1 || n > SIM_LEGS)
 		return story_problem(t, "1 to %d legs", SIM_LEGS);
@@ -109,7 +109,7 @@ static bool do_legs(struct story *t)
 static bool do_orphans(struct story *t)
 {
 	for (int i = 0; i < 2; i++) {
-		int64_t n;
+		int64_t n = 0;
 		if (!number(t, t->words[1 + i], &n) || n < 0 || n > SIM_ORPHANS)
 			return story_problem(t, "0 to %d orphans", SIM_ORPHANS);
 		t->config.orphan_count[i] = (size_t)n;
@@ -119,7 +119,7 @@ static bool do_orphans(struct story *t)
 
 static bool do_macs(struct story *t)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (!number(t, t->words[1], &n) || n < 1 || n > 100000)
 		return story_problem(t, "1 to 100000 macs");
@@ -129,7 +129,7 @@ static bool do_macs(struct story *t)
 
 static bool do_static(struct story *t)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (!number(t, t->words[1], &n) || n < 1 || n > (int64_t)t->config.leg_count)
 		return story_problem(t, "which leg?");
@@ -147,12 +147,12 @@ static bool do_set(struct story *t)
 	} knobs[] = {{"keepalive", &d->keepalive_ms}, {"alone", &d->alone_ms},   {"ceiling", &d->ceiling_ms},
 		     {"grace", &d->grace_ms},         {"ageing", &d->ageing_ms}, {"leave", &d->leave_ms}};
 
-	if (!strcmp(t->words[1], "split"))
+	if (word_is(t->words[1], "split"))
 		return split_policy_parse(t->words[2], &d->on_split) == 0 ||
 		       story_problem(t, "arbitrate or stay?");
 	for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++) {
-		int64_t us;
-		if (strcmp(t->words[1], knobs[i].key))
+		int64_t us = 0;
+		if (!word_is(t->words[1], knobs[i].key))
 			continue;
 		if (!duration(t, t->words[2], &us))
 			return false;
@@ -210,7 +210,7 @@ bool story_run(struct story *t, int64_t for_us)
 
 static bool do_run(struct story *t)
 {
-	int64_t us;
+	int64_t us = 0;
 
 	return duration(t, t->words[1], &us) && story_run(t, us);
 }
@@ -218,9 +218,9 @@ static bool do_run(struct story *t)
 static bool do_until(struct story *t)
 {
 	char why[WHY_SIZE] = "";
-	int64_t us;
+	int64_t us = 0;
 
-	if (strcmp(t->words[1], "whole") || !duration(t, t->words[2], &us))
+	if (!word_is(t->words[1], "whole") || !duration(t, t->words[2], &us))
 		return story_problem(t, "until whole TIME");
 	for (; us > 0; us -= 10 * SIM_MS) {
 		if (!story_run(t, 10 * SIM_MS))
@@ -248,7 +248,7 @@ static bool do_flow(struct story *t)
 static bool do_outage(struct story *t)
 {
 	struct flow *f = &t->flow;
-	int64_t most, longest = f->longest;
+	int64_t most = 0, longest = f->longest;
 
 	if (!duration(t, t->words[1], &most))
 		return false;
@@ -267,7 +267,7 @@ static bool do_outage(struct story *t)
 static bool do_boot(struct story *t)
 {
 	int leaf = 0;
-	bool both = !strcmp(t->words[1], "both");
+	bool both = word_is(t->words[1], "both");
 
 	if (!both && !story_leaf(t, t->words[1], &leaf))
 		return false;
@@ -281,19 +281,19 @@ static bool do_boot(struct story *t)
 static bool cut_or_mend(struct story *t, bool whole)
 {
 	int leaf = -1, leg = 0;
-	int64_t path;
+	int64_t path = 0;
 
-	if (!strcmp(t->words[1], "peer-link")) {
+	if (word_is(t->words[1], "peer-link")) {
 		fault_peer_link(t->sim, whole);
 		return true;
 	}
-	if (!strcmp(t->words[1], "leg") && t->count == 3) {
+	if (word_is(t->words[1], "leg") && t->count == 3) {
 		if (!story_leg(t, t->words[2], &leaf, &leg))
 			return false;
 		fault_leg(t->sim, leaf, leg, whole);
 		return true;
 	}
-	if (strcmp(t->words[1], "path") || t->count < 3 || !number(t, t->words[2], &path) || path < 0 ||
+	if (!word_is(t->words[1], "path") || t->count < 3 || !number(t, t->words[2], &path) || path < 0 ||
 	    path >= SIM_PATHS || (t->count == 5 && !story_leaf(t, t->words[4], &leaf)))
 		return story_problem(t, "leg L:M, peer-link, or path P [from L]");
 	fault_path(t->sim, (int)path, leaf, !whole);
@@ -312,7 +312,7 @@ static bool do_mend(struct story *t)
 
 static bool do_silence(struct story *t)
 {
-	fault_silent(t->sim, !strcmp(t->words[0], "silence"));
+	fault_silent(t->sim, word_is(t->words[0], "silence"));
 	return true;
 }
 
@@ -323,14 +323,14 @@ static bool do_leaf(struct story *t)
 
 	if (!story_leaf(t, t->words[1], &leaf))
 		return false;
-	if (!strcmp(what, "off") || !strcmp(what, "on"))
-		fault_leaf(t->sim, leaf, !strcmp(what, "on"), FAULT_BOOT);
-	else if (!strcmp(what, "overrun"))
+	if (word_is(what, "off") || word_is(what, "on"))
+		fault_leaf(t->sim, leaf, word_is(what, "on"), FAULT_BOOT);
+	else if (word_is(what, "overrun"))
 		fault_overrun(t->sim, leaf, OVERRUN);
 	else
-		fault_daemon(t->sim, leaf, !strcmp(what, "start"),
-			     !strcmp(what, "restart")    ? REASON_RESTART
-			     : !strcmp(what, "shutdown") ? REASON_SHUTDOWN
+		fault_daemon(t->sim, leaf, word_is(what, "start"),
+			     word_is(what, "restart")    ? REASON_RESTART
+			     : word_is(what, "shutdown") ? REASON_SHUTDOWN
 							 : REASON_NONE);
 	return true;
 }
@@ -343,13 +343,13 @@ static bool do_host(struct story *t)
 
 	if (!story_host(t, t->words[1], &host))
 		return false;
-	if (!strcmp(what, "host-off") || !strcmp(what, "host-on"))
-		fault_host(s, host, !strcmp(what, "host-on"));
-	else if (!strcmp(what, "deaf") || !strcmp(what, "hear"))
-		fault_deaf(s, host, !strcmp(what, "deaf"));
-	else if (!strcmp(what, "quiet") || !strcmp(what, "talk"))
-		s->hosts[host].quiet = !strcmp(what, "quiet");
-	for (uint32_t mac = 0; !strcmp(what, "speak") && mac < s->mac_count; mac++) {
+	if (word_is(what, "host-off") || word_is(what, "host-on"))
+		fault_host(s, host, word_is(what, "host-on"));
+	else if (word_is(what, "deaf") || word_is(what, "hear"))
+		fault_deaf(s, host, word_is(what, "deaf"));
+	else if (word_is(what, "quiet") || word_is(what, "talk"))
+		s->hosts[host].quiet = word_is(what, "quiet");
+	for (uint32_t mac = 0; word_is(what, "speak") && mac < s->mac_count; mac++) {
 		if (s->owner[mac] == host)
 			host_send(s, host, mac, FRAME_TO_ALL, mac, NULL);
 	}
@@ -374,7 +374,7 @@ static bool do_operator(struct story *t)
 
 	if (!story_leaf(t, t->words[1], &leaf) || !story_mac(t, t->words[2], &mac))
 		return false;
-	if (!strcmp(t->words[0], "delete")) {
+	if (word_is(t->words[0], "delete")) {
 		fault_delete(t->sim, leaf, mac);
 		return true;
 	}
@@ -388,17 +388,17 @@ static bool do_operator(struct story *t)
 static bool do_refuse(struct story *t)
 {
 	int leaf = 0, leg = 0;
-	int64_t times;
+	int64_t times = 0;
 
 	if (!story_leg(t, t->words[2], &leaf, &leg) || !number(t, t->words[3], &times))
 		return false;
-	fault_refuse(t->sim, leaf, leg, !strcmp(t->words[1], "isolate"), (int)times);
+	fault_refuse(t->sim, leaf, leg, word_is(t->words[1], "isolate"), (int)times);
 	return true;
 }
 
 static bool do_slow(struct story *t)
 {
-	int64_t rate;
+	int64_t rate = 0;
 	int leaf = 0;
 
 	if (!story_leaf(t, t->words[1], &leaf) || !number(t, t->words[2], &rate))
@@ -437,7 +437,7 @@ static const struct {
 bool story_command(struct story *t)
 {
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-		if (strcmp(commands[i].name, t->words[0]))
+		if (!word_is(commands[i].name, t->words[0]))
 			continue;
 		if (t->count < commands[i].least || t->count > commands[i].most)
 			return story_problem(t, "'%s' wants %d to %d words", t->words[0], commands[i].least,

@@ -29,6 +29,8 @@
 #include "sim/fault.h"
 #include "sim/invariants.h"
 
+#include <string.h>
+
 #define STORY_WORDS 8
 
 struct flow {
@@ -49,6 +51,11 @@ struct story {
 	struct flow flow;
 	char problem[320];
 };
+
+static inline bool word_is(const char *word, const char *name)
+{
+	return strcmp(word, name) == 0;
+}
 
 /* One line of the file, cut into words. False: problem says why. */
 bool story_command(struct story *t);

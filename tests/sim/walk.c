@@ -144,7 +144,7 @@ static int64_t roll_while(struct dice *d)
 	return tens[dice_below(d, 6)] * dice_between(d, 1, 10) * 6 / 10;
 }
 
-/* Breaks or, when it is broken already, heals one thing. */
+/* Breaks or, when it is broken already, heals one thing. As long as the list of faults. */
 static void apply(struct sim *s, struct dice *d, enum fault_kind kind)
 {
 	int leaf = (int)dice_below(d, 2), path = (int)dice_below(d, SIM_PATHS);
