@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * core/mclag.c - handlers record what happened and call evaluate(), which compares the leg's phase with its
- * holds; leg_enter() is the one door between phases. Isolation is derived, not remembered: our leg is
+ * core/mclag.c - handlers record what happened, then the legs are evaluated (core/leg.c). Here is what concerns both legs:
+ * isolation, the grant handshake, and the peer link's gate. Isolation is derived, not remembered: our leg is
  * isolated exactly while the peer's may carry data (peer_open).
- *
- * Order matters in three places, and each says why: opening (grant, dataplane, then LACP), closing (LACP,
- * dataplane, then the peer), and a lost carrier (the peer first: it lifts isolation, the sooner the better).
  */
 #include "core/mclag.h"
 
@@ -13,16 +10,8 @@
 #include <string.h>
 
 #include "core/domain.h"
+#include "core/leg.h"
 #include "core/memory.h"
-
-/* Holds that close an open leg; the others only keep a closed one from opening. */
-#define CLOSING_AT_ONCE  (HOLD_BIT(HOLD_CARRIER) | HOLD_BIT(HOLD_PARTNER) | HOLD_BIT(HOLD_DATAPLANE))
-#define CLOSING_IN_ORDER (HOLD_BIT(HOLD_PEER_LINK) | HOLD_BIT(HOLD_STOPPING))
-
-static struct place leg_place(const struct leg *leg)
-{
-	return (struct place){.kind = PLACE_LEG, .mclag = leg->id};
-}
 
 static struct leg *find(const struct mclags *ms, uint16_t id)
 {
@@ -41,225 +30,6 @@ static struct leg *find(const struct mclags *ms, uint16_t id)
 	return NULL;
 }
 
-static bool phase_may_carry(enum leg_phase phase)
-{
-	return phase == LEG_OPENING || phase == LEG_FORWARDING || phase == LEG_LEAVING;
-}
-
-/* --- telling the peer ------------------------------------------------------------------------------- */
-
-static struct leg_state describe(const struct mclags *ms, const struct leg *leg, struct msec now)
-{
-	struct leg_state st = {
-	    .mclag = leg->id,
-	    .carrier = leg->carrier,
-	    .phase = leg->phase,
-	    .holds = leg_holds(ms, leg, now),
-	    .speed = leg->speed,
-	};
-
-	if (leg->speaker == SPEAKER_ENGINE) {
-		st.actor = leg->lacp.actor;
-		st.partner = leg->lacp.partner;
-	}
-	return st;
-}
-
-static bool info_equal(const struct lacp_info *a, const struct lacp_info *b)
-{
-	return a->system_priority == b->system_priority && mac_equal(a->system, b->system) &&
-	       a->key == b->key && a->port_priority == b->port_priority && a->port == b->port &&
-	       a->state == b->state;
-}
-
-static void tell(struct mclags *ms, struct step *s, struct leg *leg)
-{
-	struct message m = {.kind = MESSAGE_LEG_STATE};
-	const struct leg_state *was = &leg->told;
-
-	if (!ms->pair.greeted)
-		return;
-	m.leg_state = describe(ms, leg, s->now);
-	if (leg->told_valid && was->carrier == m.leg_state.carrier && was->phase == m.leg_state.phase &&
-	    was->holds == m.leg_state.holds && was->speed == m.leg_state.speed &&
-	    info_equal(&was->actor, &m.leg_state.actor) && info_equal(&was->partner, &m.leg_state.partner))
-		return;
-	leg->told = m.leg_state;
-	leg->told_valid = true;
-	step_send(s, &m);
-}
-
-static void send_handshake(struct step *s, enum message_kind kind, uint16_t id, uint32_t nonce, bool granted)
-{
-	struct message m = {.kind = kind};
-
-	m.leg = (struct leg_handshake){.mclag = id, .nonce = nonce, .granted = granted};
-	step_send(s, &m);
-}
-
-/* --- phases ----------------------------------------------------------------------------------------- */
-
-static void leg_enter(struct mclags *ms, struct step *s, struct leg *leg, enum leg_phase phase,
-		      enum reason reason)
-{
-	bool carried = leg_carries(leg);
-	char holds[96];
-
-	if (leg->phase == phase)
-		return;
-	leg->phase = phase;
-	leg->reason = reason;
-	leg->since = s->now;
-	leg->leave_by = MSEC_NEVER;
-	if (phase == LEG_HELD)
-		step_trace(s, TRACE_MCLAG, carried ? TRACE_WARN : TRACE_INFO, leg->id,
-			   "%s -> leg %u is held (%s)", reason_help(reason), (unsigned)leg->id,
-			   hold_set_format(leg_holds(ms, leg, s->now), holds, sizeof holds));
-	else
-		step_trace(s, TRACE_MCLAG, TRACE_INFO, leg->id, "%s -> leg %u is %s", reason_help(reason),
-			   (unsigned)leg->id, leg_phase_name(phase));
-	if (carried != leg_carries(leg)) {
-		ms->watch->changed(ms->watch, s, leg);
-		ms->unsaved = true;
-	}
-}
-
-/* Frames from the peer link never leave through a leg whose peer leg may be forwarding. */
-static void isolate(struct step *s, struct leg *leg)
-{
-	bool on = leg->peer_open || leg->unwitnessed;
-
-	if (leg->isolating || leg->isolated == on || !msec_reached(s->now, leg->isolate_retry_at))
-		return;
-	leg->isolating = true;
-	step_trace(s, TRACE_MCLAG, TRACE_DEBUG, leg->id, "the peer's leg %u may %scarry data -> isolation %s",
-		   (unsigned)leg->id, on ? "" : "not ", on ? "on" : "off");
-	step_gate(s, ACTION_ISOLATE, leg_place(leg), on);
-}
-
-/* Closing. A lost carrier: no frame passes any more, so the peer is told first and lifts isolation at once.
- * Else our leg is closed before the peer hears of it: between lifting and closing, frames could go both ways
- * round. */
-static void leg_close(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
-{
-	bool opened = phase_may_carry(leg->phase);
-
-	leg->confirmed = leg->confirming = leg->unwitnessed = false;
-	if (leg->speaker == SPEAKER_ENGINE)
-		lacp_open(&leg->lacp, s, false);
-	if (opened && leg->carrier)
-		step_gate(s, ACTION_FORWARD, leg_place(leg), false);
-	leg_enter(ms, s, leg, LEG_HELD, reason);
-	tell(ms, s, leg);
-	if (opened && !leg->carrier)
-		step_gate(s, ACTION_FORWARD, leg_place(leg), false);
-	isolate(s, leg);
-}
-
-static void leg_opening(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
-{
-	leg_enter(ms, s, leg, LEG_OPENING, reason);
-	tell(ms, s, leg); /* before the first frame: the peer keeps its leg isolated from now on */
-	step_gate(s, ACTION_FORWARD, leg_place(leg), true);
-}
-
-/* Nobody has to grant. A silent peer may be as alive as we are, and think the same of us: while the peer link
- * carries data, our leg is isolated on our side before it opens, so that two such legs make no loop. */
-static void leg_open_alone(struct mclags *ms, struct step *s, struct leg *leg)
-{
-	if (ms->pair.verdict == VERDICT_SILENT && ms->peer_link_open && (!leg->isolated || leg->isolating)) {
-		leg->unwitnessed = true;
-		isolate(s, leg);
-		return;
-	}
-	leg_opening(ms, s, leg, REASON_NO_PEER);
-}
-
-static void ask(struct step *s, struct leg *leg)
-{
-	leg->nonce++;
-	if (!leg->nonce)
-		leg->nonce++;
-	send_handshake(s, MESSAGE_LEG_REQUEST, leg->id, leg->nonce, false);
-}
-
-static void leg_request(struct mclags *ms, struct step *s, struct leg *leg)
-{
-	leg_enter(ms, s, leg, LEG_REQUESTING, REASON_PROOF);
-	tell(ms, s, leg);
-	ask(s, leg);
-}
-
-static enum reason closing_reason(hold_set holds)
-{
-	if (holds & HOLD_BIT(HOLD_CARRIER))
-		return REASON_CARRIER;
-	if (holds & HOLD_BIT(HOLD_PARTNER))
-		return REASON_LACP;
-	if (holds & HOLD_BIT(HOLD_DATAPLANE))
-		return REASON_DATAPLANE;
-	if (holds & HOLD_BIT(HOLD_STOPPING))
-		return REASON_SHUTDOWN;
-	if (holds & HOLD_BIT(HOLD_PEER_LINK))
-		return REASON_PEER_LINK;
-	return REASON_NO_PEER;
-}
-
-static void leg_leave(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)
-{
-	if (leg->speaker == SPEAKER_STATIC) {
-		leg_close(ms, s, leg, reason); /* no way to ask the host to leave */
-		return;
-	}
-	leg_enter(ms, s, leg, LEG_LEAVING, reason);
-	leg->leave_by = msec_after(s->now, ms->leave_ms);
-	lacp_open(&leg->lacp, s, false);
-	tell(ms, s, leg);
-}
-
-static void evaluate(struct mclags *ms, struct step *s, struct leg *leg)
-{
-	hold_set holds = leg_holds(ms, leg, s->now);
-
-	switch (leg->phase) {
-	case LEG_HELD:
-		if (!(holds & ~HOLD_BIT(HOLD_GRANT))) {
-			if (!(holds & HOLD_BIT(HOLD_GRANT)))
-				leg_open_alone(ms, s, leg);
-			else if (ms->pair.greeted)
-				leg_request(ms, s, leg);
-		}
-		break;
-	case LEG_REQUESTING:
-		if (holds & ~HOLD_BIT(HOLD_GRANT))
-			leg_close(ms, s, leg, closing_reason(holds));
-		else if (!holds)
-			leg_open_alone(ms, s, leg);
-		else if (!ms->pair.greeted)
-			leg_close(ms, s, leg, REASON_TRANSPORT);
-		break;
-	case LEG_OPENING:
-		if (holds & (CLOSING_AT_ONCE | CLOSING_IN_ORDER))
-			leg_close(ms, s, leg, closing_reason(holds));
-		break;
-	case LEG_FORWARDING:
-		if (holds & CLOSING_AT_ONCE)
-			leg_close(ms, s, leg, closing_reason(holds));
-		else if (holds & CLOSING_IN_ORDER)
-			leg_leave(ms, s, leg, closing_reason(holds));
-		break;
-	case LEG_LEAVING:
-		if (!leg->carrier || lacp_partner_left(&leg->lacp))
-			leg_close(ms, s, leg, leg->carrier ? REASON_HOST_LEFT : REASON_CARRIER);
-		else if (msec_reached(s->now, leg->leave_by))
-			leg_close(ms, s, leg, REASON_TIMEOUT);
-		break;
-	case LEG_PHASE_COUNT:
-		break;
-	}
-	tell(ms, s, leg);
-}
-
 /* --- isolation and the peer link -------------------------------------------------------------------- */
 
 static void answer_request(struct step *s, struct leg *leg, bool granted)
@@ -270,7 +40,7 @@ static void answer_request(struct step *s, struct leg *leg, bool granted)
 		   granted ? "isolation is in the dataplane -> the peer's leg %u is granted"
 			   : "isolation could not be set -> the peer's leg %u is refused",
 		   (unsigned)leg->id);
-	send_handshake(s, MESSAGE_LEG_GRANT, leg->id, leg->peer_nonce, granted);
+	leg_send_handshake(s, MESSAGE_LEG_GRANT, leg->id, leg->peer_nonce, granted);
 	leg->peer_nonce = 0;
 }
 
@@ -296,7 +66,7 @@ static bool peer_link_wanted(const struct mclags *ms)
 	for (size_t i = 0; i < ms->count; i++) {
 		if (ms->legs[i].isolating || ms->legs[i].isolated != ms->legs[i].peer_open)
 			return false;
-		if (phase_may_carry(ms->legs[i].phase) && !ms->legs[i].confirmed)
+		if (leg_may_carry(ms->legs[i].phase) && !ms->legs[i].confirmed)
 			return false;
 	}
 	return ms->pair.greeted && ms->peer_legs_known;
@@ -307,10 +77,10 @@ static bool peer_link_wanted(const struct mclags *ms)
 static void confirm(const struct mclags *ms, struct step *s, struct leg *leg)
 {
 	if (ms->peer_link_open || !ms->pair.greeted || !ms->peer_legs_known || leg->confirmed ||
-	    leg->confirming || !phase_may_carry(leg->phase) || !msec_reached(s->now, leg->retry_at))
+	    leg->confirming || !leg_may_carry(leg->phase) || !msec_reached(s->now, leg->retry_at))
 		return;
 	leg->confirming = true;
-	ask(s, leg);
+	leg_ask(s, leg);
 }
 
 static void gate_peer_link(struct mclags *ms, struct step *s)
@@ -344,11 +114,11 @@ static void settle(struct mclags *ms, struct step *s)
 {
 	gate_peer_link(ms, s);
 	for (size_t i = 0; i < ms->count; i++) {
-		isolate(s, &ms->legs[i]);
+		leg_isolate(s, &ms->legs[i]);
 		confirm(ms, s, &ms->legs[i]);
 	}
 	for (size_t i = 0; i < ms->count; i++)
-		evaluate(ms, s, &ms->legs[i]);
+		leg_evaluate(ms, s, &ms->legs[i]);
 }
 
 /* --- events ----------------------------------------------------------------------------------------- */
@@ -369,7 +139,7 @@ void mclags_link(struct mclags *ms, struct step *s, const struct link_event *e)
 		if (leg->speaker == SPEAKER_ENGINE)
 			lacp_carrier(&leg->lacp, s, e->carrier);
 	}
-	evaluate(ms, s, leg); /* tells the peer first, then the dataplane */
+	leg_evaluate(ms, s, leg); /* tells the peer first, then the dataplane */
 	if (changed)
 		ms->watch->changed(ms->watch, s, leg); /* then the tables are tended */
 }
@@ -383,7 +153,7 @@ void mclags_lacpdu(struct mclags *ms, struct step *s, uint16_t mclag, const stru
 		return;
 	before = leg->lacp.actor.state;
 	lacp_receive(&leg->lacp, s, pdu);
-	evaluate(ms, s, leg);
+	leg_evaluate(ms, s, leg);
 	if (leg->lacp.actor.state != before && leg_carries(leg))
 		ms->unsaved = true;
 }
@@ -418,7 +188,7 @@ static void isolate_done(struct step *s, struct leg *leg, const struct done_even
 		leg->isolate_retry_at = msec_after(s->now, MCLAG_RETRY_MS);
 		if (e->on) {
 			answer_request(s, leg, false);
-			leg->peer_open = leg->peer_known && phase_may_carry(leg->peer.phase);
+			leg->peer_open = leg->peer_known && leg_may_carry(leg->peer.phase);
 		}
 	} else {
 		leg->isolated = e->on;
@@ -447,9 +217,9 @@ void mclags_done(struct mclags *ms, struct step *s, const struct done_event *e)
 		isolate_done(s, leg, e);
 	else
 		forward_done(ms, s, leg, e);
-	isolate(s, leg);
+	leg_isolate(s, leg);
 	gate_peer_link(ms, s);
-	evaluate(ms, s, leg);
+	leg_evaluate(ms, s, leg);
 }
 
 /* Only in on-split: arbitrate: the leg closes, takes the other identity and opens on proof again. */
@@ -505,7 +275,7 @@ void mclags_session_start(struct mclags *ms, struct step *s)
 		    false; /* what was known stays until then: isolation is not lifted on a guess */
 		if (leg->phase == LEG_REQUESTING)
 			leg_enter(ms, s, leg, LEG_HELD, REASON_REPLACED);
-		tell(ms, s, leg);
+		leg_tell(ms, s, leg);
 	}
 }
 
@@ -534,11 +304,11 @@ void mclags_peer_state(struct mclags *ms, struct step *s, const struct leg_state
 	leg->peer = *state;
 	leg->unwitnessed = false;
 	if (state->phase != LEG_REQUESTING) /* then its LegRequest says more: it may be granted already */
-		leg->peer_open = phase_may_carry(state->phase);
+		leg->peer_open = leg_may_carry(state->phase);
 	if (!leg->peer_open)
 		leg->peer_nonce = 0;
-	isolate(s, leg);
-	evaluate(ms, s, leg);
+	leg_isolate(s, leg);
+	leg_evaluate(ms, s, leg);
 }
 
 void mclags_peer_request(struct mclags *ms, struct step *s, const struct leg_handshake *h)
@@ -546,7 +316,7 @@ void mclags_peer_request(struct mclags *ms, struct step *s, const struct leg_han
 	struct leg *leg = find(ms, h->mclag);
 
 	if (!leg) { /* nothing of ours can return its frames to that host */
-		send_handshake(s, MESSAGE_LEG_GRANT, h->mclag, h->nonce, true);
+		leg_send_handshake(s, MESSAGE_LEG_GRANT, h->mclag, h->nonce, true);
 		return;
 	}
 	leg->peer_nonce = h->nonce;
@@ -554,7 +324,7 @@ void mclags_peer_request(struct mclags *ms, struct step *s, const struct leg_han
 	if (leg->isolated && !leg->isolating)
 		answer_request(s, leg, true);
 	else
-		isolate(s, leg);
+		leg_isolate(s, leg);
 }
 
 void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_handshake *h)
@@ -571,7 +341,7 @@ void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_hands
 		gate_peer_link(ms, s);
 		return;
 	}
-	if (h->granted && (leg->isolated || !phase_may_carry(leg->peer.phase))) {
+	if (h->granted && (leg->isolated || !leg_may_carry(leg->peer.phase))) {
 		leg_opening(ms, s, leg, REASON_GRANTED);
 		return;
 	}
