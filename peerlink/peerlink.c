@@ -172,8 +172,7 @@ static void forget(struct peerlink *p, const struct conn *c)
 		if (p->greeters[i] != c)
 			continue;
 		p->greeter_count--;
-		memmove(&p->greeters[i], &p->greeters[i + 1],
-			(p->greeter_count - i) * sizeof(struct conn *));
+		memmove(&p->greeters[i], &p->greeters[i + 1], (p->greeter_count - i) * sizeof(struct conn *));
 		break;
 	}
 }

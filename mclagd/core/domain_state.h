@@ -33,8 +33,8 @@ struct domain {
 	enum reason stopping; /* REASON_NONE, or the goodbye being said */
 	struct msec stop_by;
 	bool stopped;
-	size_t room; /* of the session's transport */
-	struct beacon beacon; /* as last told */
+	size_t room;             /* of the session's transport */
+	struct beacon beacon;    /* as last told */
 	struct msec conflict_at; /* another complaint about equal node numbers is due then */
 };
 

@@ -89,7 +89,8 @@ hold_set leg_holds(const struct mclags *ms, const struct leg *leg, struct msec n
 		return holds;
 	holds |= holds_of_verdict(&ms->pair);
 	if (leg->phase == LEG_HELD && leg->peer_open && (!leg->isolated || leg->isolating))
-		holds |= HOLD_BIT(HOLD_DATAPLANE); /* the peer's leg carries data, and ours is not isolated yet */
+		holds |=
+		    HOLD_BIT(HOLD_DATAPLANE); /* the peer's leg carries data, and ours is not isolated yet */
 	if (!msec_reached(now, leg->retry_at))
 		holds |= HOLD_BIT(leg->refused);
 	if (needs_grant(ms, leg) && leg->phase != LEG_OPENING)

@@ -35,8 +35,8 @@ struct liveness {
 	enum verdict verdict;
 	struct msec since;
 	struct msec alone_at;
-	uint64_t boot_id;   /* the peer's, as last heard */
-	struct msec met_by; /* back with the peer: until then each path gets its time to be heard */
+	uint64_t boot_id;          /* the peer's, as last heard */
+	struct msec met_by;        /* back with the peer: until then each path gets its time to be heard */
 	enum reason goodbye;       /* REASON_NONE, or what the peer said */
 	uint64_t goodbye_boot_id;  /* who said it: its late keepalives count no more */
 	struct msec goodbye_until; /* REASON_RESTART: expected back by then */

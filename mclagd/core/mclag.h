@@ -60,7 +60,7 @@ struct leg {
 	uint32_t peer_nonce; /* an unanswered LegRequest; 0 = none */
 	bool isolated;       /* our dataplane: frames from the peer link do not leave by our leg */
 	bool isolating;      /* asked for, not answered yet */
-	bool unwitnessed;    /* opens or opened beside a silent peer: isolated, in case that one does the same */
+	bool unwitnessed; /* opens or opened beside a silent peer: isolated, in case that one does the same */
 	struct msec isolate_retry_at;
 };
 

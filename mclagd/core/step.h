@@ -52,7 +52,7 @@ struct link_event {
 struct heard_event {
 	int path;
 	uint64_t boot_id;
-	bool hears_us; /* the peer lately heard us on this path */
+	bool hears_us;   /* the peer lately heard us on this path */
 	int64_t echo_ms; /* how long ago we sent what it echoes, rounded up: the peer lived after that */
 	struct beacon beacon;
 };
