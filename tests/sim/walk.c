@@ -39,14 +39,14 @@ static void roll_leg(struct dice *d, struct sim_config *c, size_t i)
 	c->legs[i].speaker = lacp ? SPEAKER_ENGINE : SPEAKER_STATIC;
 	c->legs[i].active = coin(d, 80);
 	c->legs[i].fast = coin(d, 90);
-	c->hosts[i] = (struct host_config){
-	    .lacp = lacp,
-	    .active = !c->legs[i].active || coin(d, 80),
-	    .fast = coin(d, 90),
-	    .eager = coin(d, 70),
-	    .wait = coin(d, 50) ? 0 : 2 * SIM_SECOND,
-	    .notice = notices[dice_below(d, 3)],
-	};
+	/* One roll a statement: the order of evaluation inside of one is the compiler's. */
+	struct host_config *h = &c->hosts[i];
+	*h = (struct host_config){.lacp = lacp};
+	h->active = !c->legs[i].active || coin(d, 80);
+	h->fast = coin(d, 90);
+	h->eager = coin(d, 70);
+	h->wait = coin(d, 50) ? 0 : 2 * SIM_SECOND;
+	h->notice = notices[dice_below(d, 3)];
 }
 
 static void roll_path(struct dice *d, struct path *p)
@@ -141,7 +141,9 @@ static int64_t roll_while(struct dice *d)
 {
 	static const int64_t tens[] = {100, SIM_MS, 10 * SIM_MS, 100 * SIM_MS, 100 * SIM_MS, SIM_SECOND};
 
-	return tens[dice_below(d, 6)] * dice_between(d, 1, 10) * 6 / 10;
+	int64_t ten = tens[dice_below(d, 6)];
+
+	return ten * dice_between(d, 1, 10) * 6 / 10;
 }
 
 /* Breaks or, when it is broken already, heals one thing. As long as the list of faults. */
@@ -202,7 +204,7 @@ static void apply(struct sim *s, struct dice *d, enum fault_kind kind)
 		fault_overrun(s, leaf, dice_between(d, 0, OVERRUN_MOST));
 		return;
 	case FAULT_REFUSE:
-		fault_refuse(s, leaf, leg, coin(d, 50), (int)dice_below(d, 3));
+		fault_refuse(s, leaf, leg, mac % 2, (int)dice_below(d, 3));
 		return;
 	case FAULT_SLOW:
 		fault_slow(s, leaf, coin(d, 30) ? 0 : dice_between(d, 2000, 50000));
