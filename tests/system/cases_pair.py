@@ -71,6 +71,22 @@ def pair_is_one_partner_hosts_passive(bench):
     return lacp_case(bench, "passive", "active")
 
 
+@case
+def pair_discovers_its_peer(bench):
+    """The peer link has no configured addresses: the leaves find each other on it, and the session runs over it."""
+    lab = bench.pair(fresh=True, discover=True)
+    one_partner(lab)
+    agree(lab)
+    for leaf, daemon in lab.daemons.items():
+        eventually(daemon.session, 10, f"leaf{leaf}'s session runs over the peer link",
+                   lambda session: session["state"] == "up" and session["path"] == "peer-link")
+    with bench.probe(every_pair(lab, NODES), rate=1000, seconds=3) as probe:
+        total = probe.finish().check_clean()
+    remotes = [path["remote"] for path in lab.daemons[1].status()["paths"] if path["name"] == "peer-link"]
+    expect(remotes[0].startswith("fe80::"), f"leaf1 has found leaf2's link-local address: {remotes}")
+    return f"leaf1 found {remotes[0]}; {total.figures()}"
+
+
 # --- (b) traffic -----------------------------------------------------------------------------------------
 
 

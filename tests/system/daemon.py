@@ -19,6 +19,9 @@ def configuration(lab, leaf, directory, leaf_lacp, settings):
     keys = f"{lab.directory}/pki/leaf{leaf}"
     mclags = "".join(f"  - {{id: {number}, port: {port}, lacp: engine, lacp-mode: {leaf_lacp}, lacp-rate: fast}}\n"
                      for number, port in lab.legs.items())
+    addresses = "" if lab.options["discover"] else f"""
+  address: {lab.address(f"leaf{leaf}")}
+  peer: {lab.address(f"leaf{peer}")}"""
     extra = "".join(f"{key}: {value}\n" for key, value in (settings or {}).items())
     return f"""domain: {DOMAIN}
 node: {leaf}
@@ -26,9 +29,7 @@ system-mac: {SYSTEM_MAC}
 bridge: br0
 peer-link:
   port: pl
-  via: br0
-  address: {lab.address(f"leaf{leaf}")}
-  peer: {lab.address(f"leaf{peer}")}
+  via: br0{addresses}
 backup-paths:
   - name: mgmt
     interface: mgmt

@@ -36,8 +36,8 @@ class Lab:
 
     serial = itertools.count(1)
 
-    def __init__(self, hosts=2, lacp="active", lacp_time="fast", ageing=300, name=None):
-        self.options = {"hosts": hosts, "lacp": lacp, "lacp_time": lacp_time, "ageing": ageing}
+    def __init__(self, hosts=2, lacp="active", lacp_time="fast", ageing=300, discover=False, name=None):
+        self.options = {"hosts": hosts, "lacp": lacp, "lacp_time": lacp_time, "ageing": ageing, "discover": discover}
         self.name = name or f"mlab{os.getpid()}-{next(Lab.serial)}"
         self.directory = f"{ROOT}/{self.name}"
         self.daemons = {}
@@ -168,8 +168,11 @@ class Lab:
            f"ageing_time {self.options['ageing'] * 100}",
            *(f"link set {port} group {PORT_GROUP}" for port in ports + ["mgmt"]),
            *(f"link set {port} master br0" for port in ports),
-           f"addr add {self.address(node)}/24 dev br0",
            f"addr add {self.backup_address(node)}/24 dev mgmt")
+        if self.options["discover"]:  # the leaves find each other by their link-local addresses on br0
+            sysctl(self.ns(node), net_ipv6_conf_br0_disable__ipv6=0)
+        else:
+            ip(self.ns(node), f"addr add {self.address(node)}/24 dev br0")
         for port in ["br0", "mgmt"]:
             ether.checksums_in_software(self.ns(node), port)
 
