@@ -80,7 +80,7 @@ static void send_pdu(struct sim *s, int host, int i)
 	m->periodic = speaks ? now + (fast ? FAST : SLOW) : NEVER;
 	if (h->deaf || !cable(s, host, i) || dice_chance(&s->dice, s->config.pdu_loss))
 		return;
-	queue_put(&s->queue, now + dice_between(&s->dice, 10, s->config.pdu_max),
+	queue_put(&s->queue, sim_pdu_arrival(s, i, host, false),
 		  &(struct happening){.kind = HAPPEN_PDU_AT_LEAF,
 				      .leaf = i,
 				      .index = host,

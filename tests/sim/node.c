@@ -81,7 +81,7 @@ static void lacpdu(struct sim *s, int leaf, const struct action *a)
 	if (!s->switches[leaf].ports[port].carrier || dice_chance(&s->dice, s->config.pdu_loss))
 		return;
 	queue_put(
-	    &s->queue, s->queue.now + dice_between(&s->dice, 10, s->config.pdu_max),
+	    &s->queue, sim_pdu_arrival(s, leaf, port - 1, true),
 	    &(struct happening){.kind = HAPPEN_PDU_AT_HOST, .leaf = leaf, .index = port - 1, .pdu = pdu});
 }
 

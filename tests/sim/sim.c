@@ -58,6 +58,15 @@ bool sim_leg_cable(const struct sim *s, int leaf, int leg)
 	return s->cable[leaf][leg] && s->switches[leaf].powered && s->hosts[leg].on;
 }
 
+int64_t sim_pdu_arrival(struct sim *s, int leaf, int leg, bool to_host)
+{
+	int64_t *last = &s->pdu_arrives[leaf][leg][to_host];
+	int64_t at = s->queue.now + dice_between(&s->dice, 10, s->config.pdu_max);
+
+	*last = at > *last ? at : *last;
+	return *last;
+}
+
 bool sim_peer_link_cable(const struct sim *s)
 {
 	return s->peer_link_cable && s->switches[0].powered && s->switches[1].powered;

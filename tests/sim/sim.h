@@ -79,6 +79,7 @@ struct sim {
 	bool peer_link_cable;
 	bool peer_link_silent; /* carrier stays, nothing passes */
 	bool cable[2][SIM_LEGS];
+	int64_t pdu_arrives[2][SIM_LEGS][2]; /* the last one on its way to the leaf [0] or the host [1] */
 
 	struct flight flights[SIM_FLIGHTS];
 	uint32_t frames;
@@ -112,6 +113,8 @@ void sim_mix(struct sim *s, const void *bytes, size_t size);
 struct mac sim_mac(uint32_t index);
 /* MACs are dense: UINT32_MAX for one that is none of ours. */
 uint32_t sim_mac_index(const struct sim *s, struct mac mac);
+/* When an LACPDU that is sent now arrives: after those before it. */
+int64_t sim_pdu_arrival(struct sim *s, int leaf, int leg, bool to_host);
 /* Whether a cable has carrier: it is whole, and both ends are on. */
 bool sim_leg_cable(const struct sim *s, int leaf, int leg);
 bool sim_peer_link_cable(const struct sim *s);
