@@ -76,8 +76,9 @@ static bool peer_link_wanted(const struct mclags *ms)
  * own. */
 static void confirm(const struct mclags *ms, struct step *s, struct leg *leg)
 {
-	if (ms->peer_link_open || !ms->pair.greeted || !ms->peer_legs_known || leg->confirmed ||
-	    leg->confirming || !leg_may_carry(leg->phase) || !msec_reached(s->now, leg->retry_at))
+	if ((ms->peer_link_open && !leg->unwitnessed) || !ms->pair.greeted || !ms->peer_legs_known ||
+	    leg->confirmed || leg->confirming || !leg_may_carry(leg->phase) ||
+	    !msec_reached(s->now, leg->retry_at))
 		return;
 	leg->confirming = true;
 	leg_ask(s, leg);
@@ -302,7 +303,8 @@ void mclags_peer_state(struct mclags *ms, struct step *s, const struct leg_state
 	leg->peer_known = true;
 	leg->peer_told = true;
 	leg->peer = *state;
-	leg->unwitnessed = false;
+	if (!leg_may_carry(leg->phase))
+		leg->unwitnessed = false;   /* else once the peer has confirmed that it knows of the leg */
 	if (state->phase != LEG_REQUESTING) /* then its LegRequest says more: it may be granted already */
 		leg->peer_open = leg_may_carry(state->phase);
 	if (!leg->peer_open)
@@ -336,8 +338,11 @@ void mclags_peer_grant(struct mclags *ms, struct step *s, const struct leg_hands
 	leg->confirmed = h->granted;
 	if (leg->confirming) {
 		leg->confirming = false;
-		if (!h->granted)
+		if (h->granted)
+			leg->unwitnessed = false;
+		else
 			leg->retry_at = msec_after(s->now, MCLAG_RETRY_MS);
+		leg_isolate(s, leg);
 		gate_peer_link(ms, s);
 		return;
 	}
