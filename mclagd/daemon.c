@@ -18,13 +18,17 @@
  */
 #include "mclagd/daemon_state.h"
 
+#include "mclagd/words.h"
 #include "proto/message.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define LEAVE_MS 1000 /* for the last bytes of the session, when we stop */
+/* When we stop: the last word leaves on every path once per tick, and the session has a second to empty. */
+#define LEAVE_TICK_MS 20
+#define LEAVE_WORDS   3
+#define LEAVE_TICKS   50
 
 #define DAEMON_OF(pointer, member)                                                                           \
 	((struct daemon *)(void *)((char *)(pointer)-offsetof(struct daemon, member)))
@@ -92,16 +96,13 @@ static void set_beacon(struct daemon *d, const struct beacon *b)
 	keepalive_send_now(d->keepalive);
 }
 
-/* The goodbye is queued; now it has to leave. A daemon of the peer that lost the session hears of us on every
- * path. */
+/* The goodbye is queued; now it has to leave: over the session, and, since any of them may be lost, several
+ * times on every path, with what the core says last. Nobody is dialled any more. */
 static void leave(struct daemon *d)
 {
-	keepalive_send_now(d->keepalive);
 	d->leaving = true;
-	if (peerlink_path(d->peerlink) == PATH_NONE)
-		loop_exit(d->base);
-	else
-		loop_timer_set(d->leave, LEAVE_MS);
+	peerlink_use(d->peerlink, PATH_NONE);
+	loop_timer_set(d->leave, LEAVE_TICK_MS);
 }
 
 static void perform(struct daemon *d, const struct action *a)
@@ -144,27 +145,13 @@ static void perform(struct daemon *d, const struct action *a)
 	abort(); /* no such action */
 }
 
-static enum config_log_level level_of(enum trace_level level)
-{
-	switch (level) {
-	case TRACE_WARN:
-		return CONFIG_LOG_WARNING;
-	case TRACE_INFO:
-		return CONFIG_LOG_INFO;
-	case TRACE_DEBUG:
-	case TRACE_LEVEL_COUNT:
-		break;
-	}
-	return CONFIG_LOG_DEBUG;
-}
-
 /* Decisions inside are for `log level: debug` only: they would push the operator's events out of the ring. */
 static void tell_trace(struct daemon *d)
 {
 	int64_t wall = d->step.trace_count ? wall_us() : 0;
 	for (size_t i = 0; i < d->step.trace_count; i++) {
 		const struct trace *t = &d->step.traces[i];
-		enum config_log_level level = level_of(t->level);
+		enum config_log_level level = words_level(t->level);
 		if (level == CONFIG_LOG_DEBUG && d->log.level < CONFIG_LOG_DEBUG)
 			continue;
 		ring_add(d->ring, d->now, wall, t);
@@ -242,7 +229,14 @@ static void work_due(struct loop_timer_handler *handler)
 
 static void leave_due(struct loop_timer_handler *handler)
 {
-	loop_exit(DAEMON_OF(handler, leave_handler)->base);
+	struct daemon *d = DAEMON_OF(handler, leave_handler);
+	if (d->leave_ticks < LEAVE_WORDS)
+		keepalive_send_now(d->keepalive);
+	d->leave_ticks++;
+	if (d->leave_ticks >= LEAVE_TICKS || (d->leave_ticks >= LEAVE_WORDS && peerlink_idle(d->peerlink)))
+		loop_exit(d->base);
+	else
+		loop_timer_set(d->leave, LEAVE_TICK_MS);
 }
 
 /* --- what the rooms tell ----------------------------------------------------------------------------- */
@@ -260,40 +254,19 @@ static void switch_notice(struct switch_events *events, const char *text)
 
 static void session_opened(struct peerlink_owner *owner, int path)
 {
-	run(DAEMON_OF(owner, peerlink_owner), &(struct event){.kind = EVENT_SESSION_OPENED, .path = path});
-}
-
-static enum reason reason_of(enum peerlink_reason reason)
-{
-	switch (reason) {
-	case PEERLINK_REPLACED:
-		return REASON_REPLACED;
-	case PEERLINK_TIMEOUT:
-		return REASON_TIMEOUT;
-	case PEERLINK_OVERSIZE:
-	case PEERLINK_EMPTY:
-		return REASON_VIOLATION;
-	case PEERLINK_CLOSED_HERE:
-	case PEERLINK_CLOSED_PEER:
-	case PEERLINK_LOST:
-	case PEERLINK_UNREACHABLE:
-	case PEERLINK_HANDSHAKE:
-	case PEERLINK_IDENTITY:
-	case PEERLINK_TOO_MANY:
-	case PEERLINK_REASON_COUNT:
-		break;
-	}
-	return REASON_TRANSPORT;
+	struct daemon *d = DAEMON_OF(owner, peerlink_owner);
+	if (d->leaving) /* there is nothing left to say */
+		peerlink_close(d->peerlink, "leaving");
+	else
+		run(d, &(struct event){.kind = EVENT_SESSION_OPENED, .path = path});
 }
 
 static void session_closed(struct peerlink_owner *owner, enum peerlink_reason reason, const char *text)
 {
 	struct daemon *d = DAEMON_OF(owner, peerlink_owner);
-	log_limited(&d->log, &d->strangers, clock_now(), CONFIG_LOG_INFO, "session", "closed: %s: %s",
+	log_limited(&d->log, &d->sessions, clock_now(), CONFIG_LOG_INFO, "session", "closed: %s: %s",
 		    peerlink_reason_text(reason), text);
-	run(d, &(struct event){.kind = EVENT_SESSION_CLOSED, .reason = reason_of(reason)});
-	if (d->leaving)
-		loop_exit(d->base);
+	run(d, &(struct event){.kind = EVENT_SESSION_CLOSED, .reason = words_reason(reason)});
 }
 
 static void session_frame(struct peerlink_owner *owner, const uint8_t *bytes, size_t len)
@@ -330,8 +303,7 @@ static void session_refused(struct peerlink_owner *owner, enum peerlink_reason r
 static void keepalive_heard(struct keepalive_owner *owner, int path, const struct keepalive_heard *h)
 {
 	struct daemon *d = DAEMON_OF(owner, keepalive_owner);
-	struct event e = {.kind = EVENT_HEARD,
-			  .heard = {.path = path, .boot_id = h->boot, .hears_us = h->hears_us}};
+	struct event e = {.kind = EVENT_HEARD, .heard = words_heard(path, h)};
 	char why[MESSAGE_WHY_SIZE];
 	if (h->restarted)
 		peerlink_retry_now(d->peerlink);

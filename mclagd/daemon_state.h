@@ -39,6 +39,7 @@ struct daemon {
 	struct loop_timer *deadline, *work, *leave;
 	struct loop_timer_handler deadline_handler, work_handler, leave_handler;
 	bool leaving; /* goodbye is said; the loop ends when it has left */
+	int leave_ticks;
 
 	struct ring *ring;
 	struct resume_origin origin;
@@ -54,7 +55,8 @@ struct daemon {
 	struct keepalive *keepalive;
 	struct keepalive_owner keepalive_owner;
 	struct control *control;
-	struct log_limit notices, strangers, violations, beacons, saves;
+	/* What the peer, the operator and strangers cause, each by itself: no flood hides another's line. */
+	struct log_limit notices, sessions, strangers, violations, beacons, saves;
 	uint64_t unknown_messages; /* kinds of a newer protocol */
 };
 

@@ -459,6 +459,11 @@ int peerlink_path(const struct peerlink *p)
 	return p->session && conn_open(p->session) ? conn_path(p->session) : PATH_NONE;
 }
 
+bool peerlink_idle(const struct peerlink *p)
+{
+	return !p->session;
+}
+
 /* --- why is there no session ----------------------------------------------------------------- */
 
 static void why_dialling(const struct peerlink *p, char *text, size_t size)

@@ -141,6 +141,9 @@ void peerlink_close(struct peerlink *p, const char *text);
 /* Path of the session, or PATH_NONE. */
 int peerlink_path(const struct peerlink *p);
 
+/* Is there no session, nor one that is being closed and may still have something to send? */
+bool peerlink_idle(const struct peerlink *p);
+
 /* Why there is no session: "connect 192.0.2.2 port 5911 over mgmt: Connection refused; next try in 0.8 s". */
 void peerlink_why(const struct peerlink *p, char *text, size_t size);
 

@@ -85,9 +85,11 @@ static void a_close_is_said_and_flushed(void **state)
 		CALL(here, peerlink_close(here->p, "twice"));
 		assert_int_equal(send_text(here, "late"), -ENOTCONN);
 		assert_int_equal(peerlink_path(here->p), PATH_NONE);
+		assert_false(peerlink_idle(here->p)); /* the goodbye is still on its way */
 		assert_true(here->up);
 		CALL(one, peerlink_use(one->p, PATH_NONE));
 		UNTIL(!one->up && !two->up);
+		assert_true(peerlink_idle(here->p) && peerlink_idle(there->p));
 		assert_string_equal(here->trace, "+0 -CLOSED_HERE");
 		assert_string_equal(here->text, "restarting for an upgrade");
 		assert_string_equal(there->trace, "+0 (long) goodbye -CLOSED_PEER");
