@@ -202,12 +202,7 @@ size_t beacon_encode(const struct beacon *b, uint8_t buf[static BEACON_LIMIT])
 	Mclag__Peer__Beacon w = MCLAG__PEER__BEACON__INIT;
 	char why[MESSAGE_WHY_SIZE];
 
-	w.domain = b->domain;
-	w.epoch = b->epoch;
-	w.role = (Mclag__Peer__Role)b->role;
-	w.carrying = b->carrying;
-
-	int invalid = wire_check_beacon(&w, &(struct spot){.message = "beacon", .why = why});
+	int invalid = wire_put_beacon(b, &w, &(struct spot){.message = "beacon", .why = why});
 	assert(!invalid);
 	assert(mclag__peer__beacon__get_packed_size(&w) <= BEACON_LIMIT);
 	return mclag__peer__beacon__pack(&w, buf);
@@ -223,15 +218,7 @@ int beacon_decode(const uint8_t *bytes, size_t size, struct beacon *b, char why[
 
 	if (!w)
 		goto out;
-	rc = wire_check_beacon(w, &at);
-	if (rc < 0)
-		goto out;
-	*b = (struct beacon){
-	    .domain = (uint16_t)w->domain,
-	    .epoch = w->epoch,
-	    .role = (enum role)w->role,
-	    .carrying = w->carrying,
-	};
+	rc = wire_get_beacon(w, b, &at);
 out:
 	free(arena.bytes);
 	return rc;

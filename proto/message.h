@@ -125,6 +125,8 @@ struct beacon {
 	uint64_t epoch;
 	enum role role;
 	bool carrying;
+	enum reason goodbye; /* REASON_NONE, or as in struct goodbye: for paths without the session */
+	uint32_t seconds;
 };
 
 /* 64-bit hash of an entry's content for multiset digests (sum modulo 2^64); the same on both leaves. */

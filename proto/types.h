@@ -156,15 +156,16 @@ int mac_parse(const char *text, struct mac *m);
 	X(REASON_NODE, "node", "both nodes have the same node number")                                       \
 	X(REASON_SYSTEM_ID, "system_id", "system MAC or system priority differ")                             \
 	X(REASON_LIMIT, "limit", "the peer exceeded an entry limit")                                         \
-	X(REASON_CARRIER, "carrier", "carrier changed")                                                      \
-	X(REASON_LACP, "lacp", "the LACP partner came or went")                                              \
+	X(REASON_CARRIER, "carrier", "the carrier was lost")                                                 \
+	X(REASON_LACP, "lacp", "the LACP partner is lost")                                                   \
 	X(REASON_GRANTED, "granted", "the peer granted the leg")                                             \
 	X(REASON_NO_PEER, "no_peer", "nobody has to grant the leg")                                          \
 	X(REASON_REFUSED, "refused", "the peer could not grant the leg")                                     \
 	X(REASON_DATAPLANE, "dataplane", "the kernel refused")                                               \
-	X(REASON_PEER_LINK, "peer_link", "the peer link came or went")                                       \
+	X(REASON_PEER_LINK, "peer_link", "the peer link is lost")                                            \
 	X(REASON_HOST_LEFT, "host_left", "the host stopped using the leg")                                   \
-	X(REASON_PROOF, "proof", "every condition for opening is met")
+	X(REASON_PROOF, "proof", "every condition for opening is met")                                       \
+	X(REASON_PROOF_LOST, "proof_lost", "a condition for opening is met no longer")
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): a tag stands where no expression can. */
 

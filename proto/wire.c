@@ -614,21 +614,37 @@ static bool table_ack_equal(const struct message *a, const struct message *b)
 
 /* Goodbye: the reasons that may be said, a part of our list */
 
+static int farewell_check(const char *name, Mclag__Peer__Reason reason, uint32_t seconds, unsigned least,
+			  const struct spot *at)
+{
+	bool restart = reason == MCLAG__PEER__REASON__REASON_RESTART;
+
+	return CHECK_RANGES(at, {name, WIRE(reason), least, MCLAG__PEER__REASON__REASON_RESTART},
+			    {"seconds", seconds, restart ? 1 : 0, restart ? RESTART_SECONDS_MAX : 0});
+}
+
+static const enum reason farewells[] = {
+    [MCLAG__PEER__REASON__REASON_UNSPECIFIED] = REASON_NONE,
+    [MCLAG__PEER__REASON__REASON_SHUTDOWN] = REASON_SHUTDOWN,
+    [MCLAG__PEER__REASON__REASON_RESTART] = REASON_RESTART,
+};
+
+static Mclag__Peer__Reason farewell_put(enum reason reason)
+{
+	if (reason == REASON_RESTART)
+		return MCLAG__PEER__REASON__REASON_RESTART;
+	return reason == REASON_SHUTDOWN ? MCLAG__PEER__REASON__REASON_SHUTDOWN
+					 : MCLAG__PEER__REASON__REASON_UNSPECIFIED;
+}
+
 static int goodbye_check(const peer_message *p, const struct spot *at)
 {
-	const Mclag__Peer__Goodbye *w = p->goodbye;
-	bool restart = w->reason == MCLAG__PEER__REASON__REASON_RESTART;
-
-	return CHECK_RANGES(at, {"reason", WIRE(w->reason), 1, MCLAG__PEER__REASON__REASON_RESTART},
-			    {"seconds", w->seconds, restart ? 1 : 0, restart ? RESTART_SECONDS_MAX : 0});
+	return farewell_check("reason", p->goodbye->reason, p->goodbye->seconds, 1, at);
 }
 
 static void goodbye_get(const peer_message *p, struct message *m)
 {
-	const Mclag__Peer__Goodbye *w = p->goodbye;
-	bool restart = w->reason == MCLAG__PEER__REASON__REASON_RESTART;
-
-	m->goodbye = (struct goodbye){restart ? REASON_RESTART : REASON_SHUTDOWN, w->seconds};
+	m->goodbye = (struct goodbye){farewells[p->goodbye->reason], p->goodbye->seconds};
 }
 
 static void goodbye_put(const struct message *m, struct wire *w)
@@ -636,10 +652,7 @@ static void goodbye_put(const struct message *m, struct wire *w)
 	Mclag__Peer__Goodbye *to = w->top.goodbye = &w->goodbye;
 
 	mclag__peer__goodbye__init(to);
-	if (m->goodbye.reason == REASON_SHUTDOWN)
-		to->reason = MCLAG__PEER__REASON__REASON_SHUTDOWN;
-	if (m->goodbye.reason == REASON_RESTART)
-		to->reason = MCLAG__PEER__REASON__REASON_RESTART;
+	to->reason = farewell_put(m->goodbye.reason);
 	to->seconds = m->goodbye.seconds;
 }
 
@@ -669,7 +682,37 @@ const struct wire_kind wire_kinds[MESSAGE_KIND_COUNT] = {
 
 /* Beacon */
 
-int wire_check_beacon(const Mclag__Peer__Beacon *w, const struct spot *at)
+static int beacon_check(const Mclag__Peer__Beacon *w, const struct spot *at)
 {
-	return CHECK_RANGES(at, DOMAIN_RULE(w), ROLE_RULE(w));
+	int rc = CHECK_RANGES(at, DOMAIN_RULE(w), ROLE_RULE(w));
+
+	return rc < 0 ? rc : farewell_check("goodbye", w->goodbye, w->seconds, 0, at);
+}
+
+int wire_get_beacon(const Mclag__Peer__Beacon *w, struct beacon *b, const struct spot *at)
+{
+	int rc = beacon_check(w, at);
+
+	if (rc < 0)
+		return rc;
+	*b = (struct beacon){
+	    .domain = (uint16_t)w->domain,
+	    .epoch = w->epoch,
+	    .role = (enum role)w->role,
+	    .carrying = w->carrying,
+	    .goodbye = farewells[w->goodbye],
+	    .seconds = w->seconds,
+	};
+	return 0;
+}
+
+int wire_put_beacon(const struct beacon *b, Mclag__Peer__Beacon *w, const struct spot *at)
+{
+	w->domain = b->domain;
+	w->epoch = b->epoch;
+	w->role = (Mclag__Peer__Role)b->role;
+	w->carrying = b->carrying;
+	w->goodbye = farewell_put(b->goodbye);
+	w->seconds = b->seconds;
+	return beacon_check(w, at);
 }

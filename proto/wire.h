@@ -56,8 +56,9 @@ struct wire_kind {
 
 extern const struct wire_kind wire_kinds[MESSAGE_KIND_COUNT];
 
-/* The rules for a keepalive's payload. */
-int wire_check_beacon(const Mclag__Peer__Beacon *w, const struct spot *at);
+/* A keepalive's payload, under the same rules both ways: 0, or wire_refuse(). Get leaves *b untouched then. */
+int wire_get_beacon(const Mclag__Peer__Beacon *w, struct beacon *b, const struct spot *at);
+int wire_put_beacon(const struct beacon *b, Mclag__Peer__Beacon *w, const struct spot *at);
 
 /* Writes the reason; returns -EBADMSG. */
 int wire_refuse(const struct spot *at, const char *format, ...) __attribute__((format(printf, 2, 3)));

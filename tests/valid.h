@@ -68,7 +68,11 @@ static inline bool valid_message(const struct message *m)
 
 static inline bool valid_beacon(const struct beacon *b)
 {
-	return b->domain >= 1 && b->domain <= 4095 && b->role < ROLE_COUNT;
+	if (b->domain < 1 || b->domain > 4095 || b->role >= ROLE_COUNT)
+		return false;
+	if (b->goodbye == REASON_RESTART)
+		return b->seconds >= 1 && b->seconds <= 600;
+	return (b->goodbye == REASON_NONE || b->goodbye == REASON_SHUTDOWN) && b->seconds == 0;
 }
 
 #endif

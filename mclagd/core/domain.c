@@ -11,8 +11,7 @@
 #include "core/memory.h"
 #include "core/role.h"
 
-#define CONFLICT_MS     10000 /* how often equal node numbers are complained about */
-#define RESTART_SECONDS 60    /* what our goodbye(restart) promises */
+#define COMPLAIN_MS 10000 /* how often a peer whose configuration cannot be right is complained about */
 
 void domain_config_defaults(struct domain_config *c)
 {
@@ -62,6 +61,7 @@ struct domain *domain_create(const struct domain_config *config, const struct re
 	d->watch.changed = leg_changed;
 	d->late_at = MSEC_NEVER;
 	d->stop_by = MSEC_NEVER;
+	d->abandoned_at = MSEC_NEVER;
 	liveness_init(&d->liveness, &d->config);
 	session_init(&d->session, &d->config);
 	mclags_init(&d->legs, &d->config, &d->watch);
@@ -142,6 +142,11 @@ static struct hello our_hello(const struct domain *d)
 	};
 }
 
+static uint32_t goodbye_seconds(const struct domain *d)
+{
+	return d->stopping == REASON_RESTART ? (uint32_t)(d->config.grace_ms / 1000) : 0;
+}
+
 static void tell_beacon(struct domain *d, struct step *s, bool always)
 {
 	struct beacon b = {
@@ -149,10 +154,12 @@ static void tell_beacon(struct domain *d, struct step *s, bool always)
 	    .epoch = d->epoch,
 	    .role = d->role,
 	    .carrying = mclags_carrying(&d->legs),
+	    .goodbye = d->stopped ? d->stopping : REASON_NONE,
+	    .seconds = d->stopped ? goodbye_seconds(d) : 0,
 	};
 
 	if (!always && b.epoch == d->beacon.epoch && b.role == d->beacon.role &&
-	    b.carrying == d->beacon.carrying)
+	    b.carrying == d->beacon.carrying && b.goodbye == d->beacon.goodbye)
 		return;
 	d->beacon = b;
 	step_action(s, ACTION_BEACON)->beacon = b;
@@ -169,6 +176,9 @@ static struct pair pair_of(const struct domain *d)
 	    .late = d->late,
 	    .arbitrating = d->arbitrating,
 	    .stopping = d->stopping == REASON_SHUTDOWN,
+	    .abandoned = d->abandoned,
+	    .unattended = d->late && !session_greeted(&d->session) &&
+			  (d->role == ROLE_PRIMARY || (d->role == ROLE_NONE && d->config.node == 1)),
 	};
 }
 
@@ -190,11 +200,11 @@ static void stop(struct domain *d, struct step *s)
 	d->stopped = true;
 	d->stop_by = MSEC_NEVER;
 	if (session_greeted(&d->session)) {
-		m.goodbye = (struct goodbye){.reason = d->stopping,
-					     .seconds = d->stopping == REASON_RESTART ? RESTART_SECONDS : 0};
+		m.goodbye = (struct goodbye){.reason = d->stopping, .seconds = goodbye_seconds(d)};
 		step_send(s, &m);
 	}
 	session_close(&d->session, s, d->stopping);
+	tell_beacon(d, s, false); /* on the paths that have no session */
 	step_action(s, ACTION_STOPPED);
 }
 
@@ -208,9 +218,32 @@ static void ceiling(struct domain *d, struct step *s)
 	} else if (msec_reached(s->now, d->late_at)) {
 		d->late_at = MSEC_NEVER;
 		d->late = true;
-		step_trace(s, TRACE_DOMAIN, TRACE_WARN, 0,
-			   "tables are not equal after %lld s -> legs may open all the same",
-			   (long long)d->config.ceiling_ms / 1000);
+		step_trace(
+		    s, TRACE_DOMAIN, TRACE_WARN, 0, "%s for %lld s -> %s",
+		    session_greeted(&d->session) ? "tables are not equal"
+						 : "the peer is heard, yet no session",
+		    (long long)d->config.ceiling_ms / 1000,
+		    session_greeted(&d->session)
+			? "legs may open all the same"
+			: "the primary's legs (else node 1's) may open, the peer link stays closed for data");
+	}
+}
+
+/* Hosts leave the legs of a peer whose daemon is dead, at the latest when the long timeout is over. */
+static void abandon(struct domain *d, struct step *s)
+{
+	if (d->liveness.verdict != VERDICT_SILENT) {
+		d->abandoned_at = MSEC_NEVER;
+		d->abandoned = false;
+	} else if (msec_is_never(d->abandoned_at) && !d->abandoned) {
+		d->abandoned_at = msec_after(s->now, LACP_LONG_TIMEOUT_MS);
+	} else if (msec_reached(s->now, d->abandoned_at)) {
+		d->abandoned_at = MSEC_NEVER;
+		d->abandoned = true;
+		step_trace(
+		    s, TRACE_DOMAIN, TRACE_WARN, 0,
+		    "the peer is silent for %d s, hosts have left its legs -> ours open without its grant",
+		    LACP_LONG_TIMEOUT_MS / 1000);
 	}
 }
 
@@ -223,12 +256,14 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 		role_follow(d, s); /* else we talk with the peer already: what was elected counts */
 	if (d->liveness.verdict != before && d->liveness.verdict != VERDICT_ALIVE)
 		session_close(&d->session, s, REASON_PATH_LOST); /* what it has told is not to be relied on */
-	session_path(&d->session, s, d->stopped ? PATH_NONE : liveness_best_path(&d->liveness));
+	session_path(&d->session, s, d->stopped ? PATH_NONE : liveness_best_path(&d->liveness),
+		     d->stopped ? d->stopping : REASON_PATH_LOST);
 	end_session(d, s);
 	if (d->liveness.verdict == VERDICT_GONE && before != VERDICT_GONE)
 		replica_peer_gone(&d->macs, s);
 	session_synced(&d->session, s, d->macs.synced && d->macs.peer_synced);
 	ceiling(d, s);
+	abandon(d, s);
 	d->arbitrating = d->liveness.verdict == VERDICT_SPLIT && d->role != ROLE_PRIMARY &&
 			 d->config.on_split == SPLIT_ARBITRATE;
 	pair = pair_of(d);
@@ -337,10 +372,24 @@ static void link(struct domain *d, struct step *s, const struct link_event *e)
 		mclags_link(&d->legs, s, e);
 }
 
+/* Whether a complaint about the peer's configuration is due; it repeats itself with every keepalive. */
+static bool complain(struct domain *d, struct step *s)
+{
+	if (!msec_reached(s->now, d->complain_at))
+		return false;
+	d->complain_at = msec_after(s->now, COMPLAIN_MS);
+	return true;
+}
+
 static void heard(struct domain *d, struct step *s, const struct heard_event *e)
 {
-	if (e->beacon.domain != d->config.domain)
-		return; /* signed with our secret, yet of another domain: no sign of our peer */
+	if (e->beacon.domain != d->config.domain) { /* signed with our secret, yet no sign of our peer */
+		if (complain(d, s))
+			step_trace(s, TRACE_LIVENESS, TRACE_WARN, 0,
+				   "the peer says that it is of domain %u, we are of %u -> not heard",
+				   (unsigned)e->beacon.domain, (unsigned)d->config.domain);
+		return;
+	}
 	liveness_heard(&d->liveness, s, e);
 	if (e->boot_id == d->session.peer.boot_id) { /* younger than its Hello */
 		d->session.peer.role = e->beacon.role;
@@ -351,9 +400,8 @@ static void heard(struct domain *d, struct step *s, const struct heard_event *e)
 
 static void conflict(struct domain *d, struct step *s)
 {
-	if (!msec_reached(s->now, d->conflict_at))
+	if (!complain(d, s))
 		return;
-	d->conflict_at = msec_after(s->now, CONFLICT_MS);
 	step_trace(s, TRACE_LIVENESS, TRACE_WARN, 0,
 		   "the peer says that it is node %u as well -> not heard; give one of them the other number",
 		   (unsigned)d->config.node);
@@ -400,7 +448,7 @@ static void dispatch(struct domain *d, struct step *s, const struct event *e)
 	case EVENT_SESSION_OPENED:
 		replica_session_end(&d->macs, s);
 		ours = our_hello(d);
-		session_opened(&d->session, s, &ours);
+		session_opened(&d->session, s, e->path, &ours);
 		break;
 	case EVENT_SESSION_CLOSED:
 		session_closed(&d->session, s, e->reason);
@@ -468,7 +516,7 @@ void domain_step(struct domain *d, struct step *s, const struct event *e)
 
 struct msec domain_deadline(const struct domain *d)
 {
-	struct msec t = msec_min(d->late_at, d->stop_by);
+	struct msec t = msec_min(msec_min(d->late_at, d->stop_by), d->abandoned_at);
 
 	t = msec_min(t, liveness_deadline(&d->liveness));
 	t = msec_min(t, session_deadline(&d->session));

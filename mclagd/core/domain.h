@@ -90,7 +90,10 @@ struct table_view {
 	uint32_t queued;  /* changes not yet told */
 	bool peer_synced; /* the peer has acknowledged our snapshot */
 	bool synced;      /* we hold the peer's snapshot */
-	uint64_t repairs, refused, moves;
+	uint64_t repairs, moves;
+	uint64_t refused; /* told by the peer, over the limit or impossible */
+	uint64_t failed;  /* writes that the switch refused; tried again */
+	bool overflowed;  /* the peer's snapshot did not fit: some of its entries are not held */
 };
 
 struct domain_view {

@@ -30,12 +30,14 @@ struct domain {
 	bool arbitrating;
 	struct msec late_at; /* the ceiling timer: tables are no longer waited for */
 	bool late;
+	struct msec abandoned_at; /* a silent peer\'s hosts have left it by then */
+	bool abandoned;
 	enum reason stopping; /* REASON_NONE, or the goodbye being said */
 	struct msec stop_by;
 	bool stopped;
 	size_t room;             /* of the session's transport */
 	struct beacon beacon;    /* as last told */
-	struct msec conflict_at; /* another complaint about equal node numbers is due then */
+	struct msec complain_at; /* the next complaint about the peer's configuration is due then */
 };
 
 #endif

@@ -59,10 +59,14 @@ static bool needs_grant(const struct mclags *ms, const struct leg *leg)
 {
 	switch (ms->pair.verdict) {
 	case VERDICT_UNKNOWN:
-	case VERDICT_ALIVE:
 		return true;
+	case VERDICT_ALIVE: /* without a session nobody grants; the peer link is closed for data until one is there */
+		return !ms->pair.unattended || ms->peer_link_open;
 	case VERDICT_RESTARTING:
-	case VERDICT_SILENT: /* its dataplane lives on: safe only while its leg carries nothing */
+		return !leg->peer_known || leg->peer_open;
+	case VERDICT_SILENT: /* its dataplane lives on: safe only while its leg carries nothing, or no host uses it */
+		if (ms->pair.abandoned && leg->speaker == SPEAKER_ENGINE)
+			return false;
 		return !leg->peer_known || leg->peer_open;
 	case VERDICT_GONE:
 	case VERDICT_ALONE:

@@ -92,10 +92,9 @@ void leg_enter(struct mclags *ms, struct step *s, struct leg *leg, enum leg_phas
 	else
 		step_trace(s, TRACE_MCLAG, TRACE_INFO, leg->id, "%s -> leg %u is %s", reason_help(reason),
 			   (unsigned)leg->id, leg_phase_name(phase));
-	if (carried != leg_carries(leg)) {
+	if (carried != leg_carries(leg))
 		ms->watch->changed(ms->watch, s, leg);
-		ms->unsaved = true;
-	}
+	ms->unsaved |= carried || leg_carries(leg);
 }
 
 /* Frames from the peer link never leave through a leg whose peer leg may be forwarding. */
@@ -176,7 +175,7 @@ static enum reason closing_reason(hold_set holds)
 		return REASON_SHUTDOWN;
 	if (holds & HOLD_BIT(HOLD_PEER_LINK))
 		return REASON_PEER_LINK;
-	return REASON_NO_PEER;
+	return REASON_PROOF_LOST;
 }
 
 static void leg_leave(struct mclags *ms, struct step *s, struct leg *leg, enum reason reason)

@@ -16,6 +16,7 @@ void liveness_init(struct liveness *l, const struct domain_config *config)
 	    .path_count = config->path_count,
 	    .detection_ms = config->keepalive_ms * config->multiplier,
 	    .alone_ms = config->alone_ms,
+	    .grace_ms = config->grace_ms,
 	    .alone_at = MSEC_NEVER,
 	    .met_by = MSEC_NEVER,
 	    .goodbye_until = MSEC_NEVER,
@@ -222,11 +223,17 @@ void liveness_heard(struct liveness *l, struct step *s, const struct heard_event
 
 	if (e->path < 0 || (size_t)e->path >= l->path_count)
 		return;
+	if (e->beacon.goodbye != REASON_NONE) {
+		struct goodbye g = {.reason = e->beacon.goodbye, .seconds = e->beacon.seconds};
+
+		liveness_goodbye(l, s, &g, e->boot_id);
+		return;
+	}
 	if (l->goodbye != REASON_NONE && e->boot_id == l->goodbye_boot_id)
 		return; /* said goodbye: its last datagrams are no sign of life */
 	p = &l->paths[e->path];
-	p->hears_us = e->hears_us;
-	if (!e->hears_us)
+	p->hears_us = e->hears_us && e->echo_ms <= l->detection_ms;
+	if (!p->hears_us)
 		return;                 /* one way only: no path, it times out like a silent one */
 	if (e->boot_id != l->boot_id) { /* restarted: no path could be heard meanwhile */
 		l->boot_id = e->boot_id;
@@ -257,10 +264,16 @@ void liveness_carrier(struct liveness *l, struct step *s, bool carrier)
 void liveness_goodbye(struct liveness *l, struct step *s, const struct goodbye *g, uint64_t boot_id)
 {
 	bool restart = g->reason == REASON_RESTART;
+	int64_t grace_ms = 0;
 
+	if (l->goodbye == g->reason && l->goodbye_boot_id == boot_id)
+		return; /* it says so on every path */
 	l->goodbye = g->reason;
 	l->goodbye_boot_id = boot_id;
-	l->goodbye_until = restart ? msec_after(s->now, (int64_t)g->seconds * 1000) : MSEC_NEVER;
+	if (restart)
+		grace_ms =
+		    (int64_t)g->seconds * 1000 < l->grace_ms ? (int64_t)g->seconds * 1000 : l->grace_ms;
+	l->goodbye_until = restart ? msec_after(s->now, grace_ms) : MSEC_NEVER;
 	for (size_t i = 0; i < l->path_count; i++)
 		l->paths[i].up = false;
 	liveness_enter(l, s, restart ? VERDICT_RESTARTING : VERDICT_GONE,

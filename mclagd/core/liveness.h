@@ -28,6 +28,7 @@ struct liveness {
 	size_t path_count;
 	int64_t detection_ms;
 	int64_t alone_ms;
+	int64_t grace_ms; /* a peer that says it restarts gets so long at the most */
 	struct liveness_path paths[PATH_MAX_COUNT];
 	bool carrier; /* of the peer link */
 	struct msec carrier_changed;

@@ -243,7 +243,8 @@ static bool pair_equal(const struct pair *a, const struct pair *b)
 {
 	return a->verdict == b->verdict && a->role == b->role && a->peer_link == b->peer_link &&
 	       a->greeted == b->greeted && a->synced == b->synced && a->late == b->late &&
-	       a->arbitrating == b->arbitrating && a->stopping == b->stopping;
+	       a->arbitrating == b->arbitrating && a->stopping == b->stopping &&
+	       a->abandoned == b->abandoned && a->unattended == b->unattended;
 }
 
 void mclags_pair(struct mclags *ms, struct step *s, const struct pair *pair)

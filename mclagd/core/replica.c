@@ -28,6 +28,7 @@ void replica_init(struct replica *r, const struct domain_config *config)
 	    .queue_head = SLOT_NONE,
 	    .queue_tail = SLOT_NONE,
 	    .snapshot_at = MSEC_NEVER,
+	    .retry_at = MSEC_NEVER,
 	    .peer_expires = MSEC_NEVER,
 	    .adopting_until = MSEC_NEVER,
 	};
@@ -137,8 +138,17 @@ static void set_local(struct replica *r, struct entry *e, struct claim c)
 	if (old->present == c.present && old->mclag == c.mclag && old->moves == c.moves &&
 	    old->fixed == c.fixed)
 		return;
+	r->local_count += (uint32_t)c.present - (uint32_t)old->present;
 	*old = c;
 	replica_enqueue(r, e);
+}
+
+/* What we believe the switch holds of ours. mclag: PLACE_LEG only. */
+static void set_programmed(struct replica *r, struct entry *e, enum place_kind kind, uint16_t mclag)
+{
+	r->programmed_count += (uint32_t)(kind != PLACE_NONE) - (uint32_t)(e->programmed != PLACE_NONE);
+	e->programmed = (uint8_t)kind;
+	e->programmed_mclag = kind == PLACE_LEG ? mclag : 0;
 }
 
 static void clear_peer(struct replica *r, struct entry *e)
@@ -178,7 +188,7 @@ static void expire_dump(struct replica *r, struct entry *e)
 	e->dump = r->dump;
 	if (e->programmed == PLACE_NONE && e->local.present && (!e->local.mclag || e->local.fixed))
 		set_local(r, e, (struct claim){.moves = e->local.moves}); /* it went while we did not hear */
-	e->programmed = PLACE_NONE;
+	set_programmed(r, e, PLACE_NONE, 0);
 }
 
 /* --- the switch ------------------------------------------------------------------------------------- */
@@ -207,12 +217,11 @@ static void program(struct replica *r, struct step *s, struct entry *e, struct p
 	a->program.vlan = entry_vlan(e);
 	a->program.place = where;
 	a->program.active = e->local.present;
-	e->programmed = (uint8_t)(where.kind == PLACE_ORPHAN ? PLACE_NONE : where.kind);
-	e->programmed_mclag = where.kind == PLACE_LEG ? where.mclag : 0;
+	set_programmed(r, e, where.kind == PLACE_ORPHAN ? PLACE_NONE : where.kind, where.mclag);
 	e->dump = r->dump;
 }
 
-static void unprogram(struct step *s, struct entry *e)
+static void unprogram(struct replica *r, struct step *s, struct entry *e)
 {
 	struct action *a = step_action(s, ACTION_UNPROGRAM);
 
@@ -220,7 +229,7 @@ static void unprogram(struct step *s, struct entry *e)
 	a->program.vlan = entry_vlan(e);
 	a->program.place = (struct place){
 	    .kind = (enum place_kind)e->programmed, .mclag = e->programmed_mclag, .port = e->port};
-	e->programmed = PLACE_NONE;
+	set_programmed(r, e, PLACE_NONE, 0);
 }
 
 static bool is_programmed(const struct entry *e, struct place where)
@@ -249,7 +258,7 @@ void replica_reconcile(struct replica *r, struct step *s, uint32_t slot)
 		break;
 	case PLACE_NONE:
 		if (e->programmed != PLACE_NONE && !r->adopting)
-			unprogram(s, e);
+			unprogram(r, s, e);
 		if (e->programmed == PLACE_NONE && !e->queued && !e->sent.present)
 			entry_table_remove(&r->table, slot);
 		break;
@@ -301,7 +310,7 @@ static void gone(struct replica *r, struct entry *e, struct place place)
 	const struct replica_leg *leg = place.kind == PLACE_LEG ? leg_of(r, place.mclag) : NULL;
 
 	if (is_programmed(e, place))
-		e->programmed = PLACE_NONE;
+		set_programmed(r, e, PLACE_NONE, 0);
 	if (!e->local.present || e->local.mclag != place.mclag || place.kind == PLACE_PEER_LINK)
 		return;
 	if (place.kind == PLACE_ORPHAN && e->port != place.port)
@@ -328,29 +337,27 @@ void replica_sighting(struct replica *r, struct step *s, const struct entry_even
 	switch (ev->sighting) {
 	case SIGHTING_LEARNED:
 	case SIGHTING_FIXED:
-		e->programmed = PLACE_NONE; /* what stands there is the switch's own, or the operator's */
+		set_programmed(r, e, PLACE_NONE,
+			       0); /* what stands there is the switch's own, or the operator's */
 		if (ev->place.kind != PLACE_PEER_LINK)
 			seen(r, s, e, ev->place, ev->sighting == SIGHTING_FIXED);
 		break;
 	case SIGHTING_ACTIVE:
 		/* We may have taken it out just before that was read: then it is set again. */
 		if (e->programmed != PLACE_NONE || ev->place.kind != PLACE_LEG || r->dumping || r->adopting)
-			e->programmed = (uint8_t)ev->place.kind;
-		e->programmed_mclag = ev->place.mclag;
+			set_programmed(r, e, ev->place.kind, ev->place.mclag);
 		if (ev->place.kind != PLACE_PEER_LINK)
 			seen(r, s, e, ev->place, false);
 		break;
 	case SIGHTING_INACTIVE:
-		e->programmed = (uint8_t)ev->place.kind;
-		e->programmed_mclag = ev->place.mclag;
+		set_programmed(r, e, ev->place.kind, ev->place.mclag);
 		if (ev->place.kind == PLACE_ORPHAN)
 			e->port = ev->place.port;
 		if (e->local.present && !e->local.fixed && e->local.mclag == ev->place.mclag)
 			set_local(r, e, (struct claim){.moves = e->local.moves});
 		break;
 	case SIGHTING_PRESENT:
-		e->programmed = (uint8_t)ev->place.kind;
-		e->programmed_mclag = ev->place.mclag;
+		set_programmed(r, e, ev->place.kind, ev->place.mclag);
 		break;
 	case SIGHTING_GONE:
 		gone(r, e, ev->place);
@@ -380,13 +387,24 @@ void replica_program_failed(struct replica *r, struct step *s, const struct entr
 	uint32_t slot = entry_table_find(&r->table, entry_key(ev->vlan, ev->mac));
 	char text[MAC_TEXT_SIZE];
 
-	r->refused++;
-	step_trace(s, TRACE_REPLICA, TRACE_WARN, ev->place.mclag,
-		   "the switch refused mac %s vlan %u at %s -> not programmed", mac_format(ev->mac, text),
-		   (unsigned)ev->vlan, place_kind_name(ev->place.kind));
+	r->failed++;
+	if (msec_is_never(r->retry_at)) {
+		bool again = msec_since(s->now, r->failed_at) < 2 * r->retry_ms;
+
+		r->retry_ms = !again ? REPLICA_RETRY_MS : r->retry_ms * 2;
+		if (r->retry_ms > REPLICA_RETRY_MAX_MS)
+			r->retry_ms = REPLICA_RETRY_MAX_MS;
+		r->retry_at = msec_after(s->now, r->retry_ms);
+	}
+	r->failed_at = s->now;
+	if ((r->failed & (r->failed - 1)) == 0) /* each doubling: a full table refuses thousands */
+		step_trace(
+		    s, TRACE_REPLICA, TRACE_WARN, ev->place.mclag,
+		    "the switch refused mac %s vlan %u at %s (%llu refused so far) -> again in %lld ms",
+		    mac_format(ev->mac, text), (unsigned)ev->vlan, place_kind_name(ev->place.kind),
+		    (unsigned long long)r->failed, (long long)r->retry_ms);
 	if (slot != SLOT_NONE && is_programmed(&r->table.slots[slot], ev->place))
-		r->table.slots[slot].programmed =
-		    PLACE_NONE; /* tried again when the entry is next looked at */
+		set_programmed(r, &r->table.slots[slot], PLACE_NONE, 0);
 }
 
 void replica_leg(struct replica *r, struct step *s, uint16_t mclag, bool open, bool carrier)
@@ -499,6 +517,8 @@ void replica_timer(struct replica *r, struct step *s)
 		r->adopting = false;
 		walk_all(r);
 	}
+	if (due(s, &r->retry_at))
+		walk_all(r);
 	if (due(s, &r->snapshot_at) && r->session)
 		replica_snapshot(r, s);
 	walk(r, s);
@@ -506,7 +526,8 @@ void replica_timer(struct replica *r, struct step *s)
 
 struct msec replica_deadline(const struct replica *r, struct msec now)
 {
-	struct msec t = msec_min(r->peer_expires, msec_min(r->adopting_until, r->snapshot_at));
+	struct msec t =
+	    msec_min(msec_min(r->peer_expires, r->retry_at), msec_min(r->adopting_until, r->snapshot_at));
 
 	for (size_t i = 0; i < r->leg_count; i++)
 		t = msec_min(t, r->legs[i].expires);

@@ -19,10 +19,12 @@
 
 struct domain_config;
 
-#define REPLICA_WALK_PIECE  1024                 /* entries looked at per step */
-#define REPLICA_BATCH       512                  /* entries per message */
-#define REPLICA_BATCH_BYTES (REPLICA_BATCH * 40) /* more than they can take encoded */
-#define REPLICA_REPAIR_MS   1000                 /* at most one repair snapshot in this time */
+#define REPLICA_WALK_PIECE   1024                 /* entries looked at per step */
+#define REPLICA_BATCH        512                  /* entries per message */
+#define REPLICA_BATCH_BYTES  (REPLICA_BATCH * 40) /* more than they can take encoded */
+#define REPLICA_REPAIR_MS    1000                 /* at most one repair snapshot in this time */
+#define REPLICA_RETRY_MS     1000  /* writes that the switch refused are tried again after this, */
+#define REPLICA_RETRY_MAX_MS 64000 /* doubling up to this */
 
 struct replica_leg {
 	uint16_t mclag;
@@ -73,7 +75,14 @@ struct replica {
 	bool dumping;
 	uint32_t walk_position, walk_left;
 
-	uint64_t repairs, refused, moves;
+	struct msec retry_at;  /* refused writes are tried again then */
+	struct msec failed_at; /* the last one */
+	int64_t retry_ms;      /* doubles while writes are refused */
+	uint32_t local_count, programmed_count;
+
+	uint64_t repairs, moves;
+	uint64_t refused; /* told by the peer, over the limit or impossible */
+	uint64_t failed;  /* writes that the switch refused */
 };
 
 void replica_init(struct replica *r, const struct domain_config *config);

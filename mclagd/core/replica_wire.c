@@ -114,8 +114,8 @@ static bool tell(struct replica *r, struct entry *e, struct mac_entry *m)
 	return true;
 }
 
-/* One message's worth of the queue: of the snapshot, or of what follows it, never mixed. */
-static void send_batch(struct replica *r, struct step *s)
+/* One message's worth of the queue (false: it had nothing to tell): of the snapshot, or of what follows it, never mixed. */
+static bool send_batch(struct replica *r, struct step *s)
 {
 	struct message m = {.kind = r->snapshotting ? MESSAGE_ENTRIES : MESSAGE_UPDATE};
 	uint32_t most = REPLICA_BATCH;
@@ -137,10 +137,12 @@ static void send_batch(struct replica *r, struct step *s)
 			replica_reconcile(r, s,
 					  (uint32_t)(e - r->table.slots)); /* perhaps nobody needs it now */
 	}
-	if (m.batch.count)
-		step_send(s, &m);
-	else
+	if (!m.batch.count) {
 		message_clear(&m);
+		return false;
+	}
+	step_send(s, &m);
+	return true;
 }
 
 void replica_pump(struct replica *r, struct step *s, size_t *room)
@@ -153,8 +155,8 @@ void replica_pump(struct replica *r, struct step *s, size_t *room)
 			send_mark(r, s, MESSAGE_TABLE_END, r->sent_count);
 			continue;
 		}
-		send_batch(r, s);
-		*room -= REPLICA_BATCH_BYTES;
+		if (send_batch(r, s))
+			*room -= REPLICA_BATCH_BYTES;
 	}
 }
 

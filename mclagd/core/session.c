@@ -40,7 +40,8 @@ static void session_enter(struct session *c, struct step *s, enum session_state 
 		   session_state_name(state), session_state_name(c->state));
 	c->state = state;
 	c->since = s->now;
-	c->reason = reason;
+	if (reason != REASON_NONE)
+		c->reason = reason;
 }
 
 bool session_greeted(const struct session *c)
@@ -53,26 +54,27 @@ static enum session_state idle_state(const struct session *c)
 	return c->path == PATH_NONE ? SESSION_DOWN : SESSION_CONNECTING;
 }
 
-void session_path(struct session *c, struct step *s, int path)
+void session_path(struct session *c, struct step *s, int path, enum reason reason)
 {
 	if (c->path == path)
 		return;
 	c->path = path;
 	step_action(s, ACTION_USE_PATH)->path = path;
 	if (path == PATH_NONE) {
-		session_close(c, s, REASON_PATH_LOST);
-		session_enter(c, s, SESSION_DOWN, REASON_PATH_LOST, NULL);
+		session_close(c, s, reason);
+		session_enter(c, s, SESSION_DOWN, reason, NULL);
 	} else if (c->state == SESSION_DOWN) {
 		session_enter(c, s, SESSION_CONNECTING, REASON_NONE, "the peer can be reached");
 	}
 }
 
-void session_opened(struct session *c, struct step *s, const struct hello *ours)
+void session_opened(struct session *c, struct step *s, int path, const struct hello *ours)
 {
 	struct message m = {.kind = MESSAGE_HELLO};
 
 	if (c->state != SESSION_DOWN && c->state != SESSION_CONNECTING)
 		session_enter(c, s, SESSION_CONNECTING, REASON_REPLACED, NULL);
+	c->over = path;
 	c->sent = *ours;
 	m.hello = *ours;
 	step_send(s, &m);
@@ -136,12 +138,14 @@ static bool hello(struct session *c, struct step *s, const struct hello *h,
 bool session_message(struct session *c, struct step *s, const struct message *m,
 		     const struct domain_config *config)
 {
+	if (c->state == SESSION_DOWN || c->state == SESSION_CONNECTING)
+		return false; /* still in flight when we closed */
 	c->in[m->kind]++;
 	c->heard_by = msec_after(s->now, c->timeout_ms);
 	switch (c->state) {
 	case SESSION_DOWN:
 	case SESSION_CONNECTING:
-		return false; /* still in flight when we closed */
+		break;
 	case SESSION_GREETING:
 		if (m->kind == MESSAGE_HELLO)
 			return hello(c, s, &m->hello, config);

@@ -16,6 +16,7 @@ struct session {
 	struct msec since;
 	enum reason reason; /* why it was last not up */
 	int path;           /* to reach the peer over, PATH_NONE */
+	int over;           /* the path that the conversation runs over, once it is opened */
 	struct hello sent;  /* our Hello in this session: what the election compares */
 	bool peer_known;
 	struct hello peer;     /* the peer's last accepted Hello */
@@ -27,9 +28,9 @@ struct session {
 
 void session_init(struct session *c, const struct domain_config *config);
 void session_start(struct session *c, struct step *s);
-/* The best path to the peer is now this one, or PATH_NONE. */
-void session_path(struct session *c, struct step *s, int path);
-void session_opened(struct session *c, struct step *s, const struct hello *ours);
+/* The best path to the peer is now this one, or PATH_NONE, for that reason. */
+void session_path(struct session *c, struct step *s, int path, enum reason reason);
+void session_opened(struct session *c, struct step *s, int path, const struct hello *ours);
 void session_closed(struct session *c, struct step *s, enum reason reason);
 /* Ends it from our side. */
 void session_close(struct session *c, struct step *s, enum reason reason);

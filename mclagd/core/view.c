@@ -33,17 +33,13 @@ static void view_macs(const struct replica *r, struct table_view *v)
 	    .peer_synced = r->peer_synced,
 	    .synced = r->synced,
 	    .repairs = r->repairs,
+	    .local = r->local_count,
+	    .programmed = r->programmed_count,
 	    .refused = r->refused,
+	    .failed = r->failed,
+	    .overflowed = r->overflowed,
 	    .moves = r->moves,
 	};
-	for (uint32_t slot = 0; slot < r->table.slot_count; slot++) {
-		const struct entry *e = &r->table.slots[slot];
-
-		if (!entry_used(e))
-			continue;
-		v->local += e->local.present;
-		v->programmed += e->programmed != PLACE_NONE;
-	}
 }
 
 void domain_view(const struct domain *d, struct domain_view *v)
@@ -58,7 +54,7 @@ void domain_view(const struct domain *d, struct domain_view *v)
 	    .session = d->session.state,
 	    .session_since = d->session.since,
 	    .session_reason = d->session.reason,
-	    .session_path = d->session.path,
+	    .session_path = session_greeted(&d->session) ? d->session.over : d->session.path,
 	    .peer_known = d->session.peer_known,
 	    .peer = d->session.peer,
 	    .peer_link_carrier = d->liveness.carrier,

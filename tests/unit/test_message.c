@@ -367,14 +367,23 @@ static void beacons(void **state)
 	char why[MESSAGE_WHY_SIZE];
 
 	for (int i = 0; i < 2000; i++) {
-		struct beacon b = {dice_u16(&dice, 1, DOMAIN_MAX), dice_range(&dice, 0, UINT64_MAX),
-				   (enum role)dice_range(&dice, 0, ROLE_COUNT - 1), dice_bool(&dice)};
+		struct beacon b = {dice_u16(&dice, 1, DOMAIN_MAX),
+				   dice_range(&dice, 0, UINT64_MAX),
+				   (enum role)dice_range(&dice, 0, ROLE_COUNT - 1),
+				   dice_bool(&dice),
+				   REASON_NONE,
+				   0};
 		struct beacon got;
+		if (dice_bool(&dice)) {
+			b.goodbye = dice_bool(&dice) ? REASON_RESTART : REASON_SHUTDOWN;
+			b.seconds = b.goodbye == REASON_RESTART ? (uint32_t)dice_range(&dice, 1, 600) : 0;
+		}
 		size_t size = beacon_encode(&b, buf);
 
 		assert_int_equal(beacon_decode(buf, size, &got, why), 0);
 		assert_true(b.domain == got.domain && b.epoch == got.epoch && b.role == got.role &&
-			    b.carrying == got.carrying);
+			    b.carrying == got.carrying && b.goodbye == got.goodbye &&
+			    b.seconds == got.seconds);
 		for (size_t cut = 0; i < 20 && cut < size; cut++)
 			assert_beacon(buf, cut);
 		for (size_t at = 0; i < 20 && at < size; at++)

@@ -51,10 +51,10 @@ static void reach(struct fixture *f, enum session_state state)
 	session_init(&f->c, &f->config);
 	session_start(&f->c, &f->s);
 	if (state >= SESSION_CONNECTING)
-		session_path(&f->c, &f->s, 0);
+		session_path(&f->c, &f->s, 0, REASON_PATH_LOST);
 	if (state >= SESSION_GREETING) {
 		ours = hello_of(&f->config);
-		session_opened(&f->c, &f->s, &ours);
+		session_opened(&f->c, &f->s, 0, &ours);
 	}
 	if (state >= SESSION_SYNCING)
 		receive(f, MESSAGE_HELLO);
@@ -139,13 +139,13 @@ static void happen(struct fixture *f, enum happening h)
 
 	switch (h) {
 	case PATH:
-		session_path(&f->c, &f->s, 1);
+		session_path(&f->c, &f->s, 1, REASON_PATH_LOST);
 		break;
 	case NO_PATH:
-		session_path(&f->c, &f->s, PATH_NONE);
+		session_path(&f->c, &f->s, PATH_NONE, REASON_PATH_LOST);
 		break;
 	case OPENED:
-		session_opened(&f->c, &f->s, &ours);
+		session_opened(&f->c, &f->s, 0, &ours);
 		break;
 	case CLOSED:
 		session_closed(&f->c, &f->s, REASON_TRANSPORT);

@@ -403,6 +403,9 @@ static void beacon_limits(void **state)
 	    {{0, 1, 'v', 0}, "beacon: domain 0 is not 1..4095"},
 	    {{0, 1, 'v', 4096}, "beacon: domain 4096 is not 1..4095"},
 	    {{0, 3, 'v', 3}, "beacon: role 3 is not 0..2"},
+	    {{0, 5, 'v', 3}, "beacon: goodbye 3 is not 0..2"},
+	    {{0, 5, 'v', 2}, "beacon: seconds 0 is not 1..600"},
+	    {{0, 6, 'v', 1}, "beacon: seconds 1 is not 0..0"},
 	    {{0, 100, 'v', 1}, NULL},
 	};
 	static struct wire w;
