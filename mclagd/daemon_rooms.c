@@ -7,6 +7,7 @@
 
 #include "mclagd/setup.h"
 #include "peerlink/tls.h"
+#include "proto/message.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,8 @@ static int open_peerlink(struct daemon *d, char why[static SETUP_WHY_SIZE])
 					  .path_count =
 					      setup_paths(d->config, d->config->session_port, paths),
 					  .tls = d->tls,
+					  .greeting_limit = MESSAGE_HELLO_LIMIT,
+					  .frame_limit = MESSAGE_LIMIT,
 					  .owner = &d->peerlink_owner};
 	d->peerlink = peerlink_create(d->base, &c);
 	return 0;

@@ -131,7 +131,7 @@ static void cut_frames(struct conn *c)
 	while (c->state == CONN_OPEN) {
 		uint8_t head[FRAME_HEAD];
 		struct frame frame;
-		size_t limit = c->accepted ? PEERLINK_FRAME_LIMIT : PEERLINK_GREETING_LIMIT;
+		size_t limit = c->accepted ? c->setup->frame_limit : c->setup->greeting_limit;
 		ev_ssize_t got = evbuffer_copyout(in, head, sizeof(head));
 		enum frame_status status = frame_cut(head, got < 0 ? 0 : (size_t)got, limit, &frame);
 		if (status == FRAME_MORE && evbuffer_get_length(in) >= frame.whole)
@@ -171,7 +171,7 @@ int conn_send(struct conn *c, const uint8_t *bytes, size_t len)
 {
 	if (c->state != CONN_OPEN)
 		return -ENOTCONN;
-	if (len == 0 || len > PEERLINK_FRAME_LIMIT)
+	if (len == 0 || len > c->setup->frame_limit)
 		return -EMSGSIZE;
 	if (queued(c) >= PEERLINK_QUEUE_HARD)
 		return -ENOBUFS;
@@ -244,10 +244,9 @@ static void on_tls_error(struct conn *c, int error)
 {
 	char what[256];
 	unsigned long code = bufferevent_get_openssl_error(c->bev);
-	enum tls_fault fault = tls_explain(bufferevent_openssl_get_ssl(c->bev), code, what, sizeof(what));
+	enum tls_fault fault =
+	    tls_explain(bufferevent_openssl_get_ssl(c->bev), code, error, what, sizeof(what));
 	bool open = c->state == CONN_OPEN;
-	if (fault == TLS_FAULT_BROKEN && code == 0 && error != 0)
-		snprintf(what, sizeof(what), "%s", strerror(error));
 	switch (fault) {
 	case TLS_FAULT_IDENTITY: /* open too: the listener judges us after we are done (RFC 8446 4.4.2) */
 		end(c, PEERLINK_IDENTITY, what);

@@ -26,10 +26,11 @@ struct conn_owner {
 		      const char *text);
 };
 
-/* What all connections of one peer link share; outlives them. Times in milliseconds. */
+/* What all connections of one peer link share; outlives them. As in struct peerlink_config. */
 struct conn_setup {
 	struct event_base *base;
 	struct conn_owner *owner;
+	size_t greeting_limit, frame_limit;
 	unsigned connect_ms, greeting_ms, linger_ms;
 };
 

@@ -432,11 +432,6 @@ void keepalive_set_payload(struct keepalive *k, const uint8_t *payload, size_t l
 	k->payload_len = (uint16_t)len;
 }
 
-void keepalive_set_interval(struct keepalive *k, int path, unsigned interval_ms)
-{
-	start_schedule(lane_at(k, path), interval_ms);
-}
-
 void keepalive_probe(struct keepalive *k, int path)
 {
 	send_out(lane_at(k, path), KEEPALIVE_PROBE);

@@ -89,9 +89,6 @@ void keepalive_destroy(struct keepalive *k);
 /* What every datagram carries from now on; at most KEEPALIVE_PAYLOAD_MAX bytes, copied. */
 void keepalive_set_payload(struct keepalive *k, const uint8_t *payload, size_t len);
 
-/* Change a path's interval; the schedule starts anew. */
-void keepalive_set_interval(struct keepalive *k, int path, unsigned interval_ms);
-
 /* Send now, asking for an answer at once. */
 void keepalive_probe(struct keepalive *k, int path);
 

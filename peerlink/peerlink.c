@@ -364,6 +364,7 @@ struct peerlink *peerlink_create(struct event_base *base, const struct peerlink_
 {
 	assert(config->path_count >= 1 && config->path_count <= PATH_MAX_COUNT);
 	assert(config->node == 1 || config->node == 2);
+	assert(config->greeting_limit >= 1 && config->frame_limit >= config->greeting_limit);
 	struct peerlink *p = calloc(1, sizeof(*p));
 	if (!p)
 		abort();
@@ -382,6 +383,8 @@ struct peerlink *peerlink_create(struct event_base *base, const struct peerlink_
 	p->setup = (struct conn_setup){
 	    .base = base,
 	    .owner = &p->conn_owner,
+	    .greeting_limit = config->greeting_limit,
+	    .frame_limit = config->frame_limit,
 	    .connect_ms = or_default(config->connect_ms, 2000),
 	    .greeting_ms = or_default(config->greeting_ms, 5000),
 	    .linger_ms = or_default(config->linger_ms, 500),
@@ -413,15 +416,6 @@ void peerlink_destroy(struct peerlink *p)
 	event_free(p->redial);
 	event_free(p->upkeep);
 	free(p);
-}
-
-void peerlink_set_tls(struct peerlink *p, const struct tls *tls)
-{
-	p->tls = tls;
-	while (p->greeter_count > 0)
-		conn_destroy(p->greeters[--p->greeter_count]);
-	if (p->dialled)
-		dial_anew(p);
 }
 
 void peerlink_accept(struct peerlink *p)

@@ -7,7 +7,7 @@
  * session moves to another path (dial the new, then drop the old). Listeners whose interface is not there
  * yet, or was made anew, are opened as soon as it is.
  *
- * Strangers: until peerlink_accept a connection has PEERLINK_GREETING_LIMIT per frame, `greeting_ms` of time,
+ * Strangers: until peerlink_accept a connection has `greeting_limit` bytes per frame, `greeting_ms` of time,
  * and is one of at most PEERLINK_GREETERS; when these are full, a connection from the peer's own address
  * takes the place of the oldest that is not. On a direct path the kernel drops what did not come with hop
  * limit 255 before we see it (nstat TcpExtTCPMinTTLDrop).
@@ -24,12 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PEERLINK_GREETERS       8                 /* connections not accepted yet */
-#define PEERLINK_GREETING_LIMIT (32 * 1024)       /* bytes of payload per frame before peerlink_accept, ... */
-#define PEERLINK_FRAME_LIMIT    (1024 * 1024)     /* ... and after it, and of any frame sent */
-#define PEERLINK_QUEUE_HIGH     (256 * 1024)      /* queued bytes at which the room left is 0 */
-#define PEERLINK_QUEUE_LOW      (64 * 1024)       /* queued bytes at which `writable` is called after more */
-#define PEERLINK_QUEUE_HARD     (2 * 1024 * 1024) /* queued bytes past which a frame is refused */
+#define PEERLINK_GREETERS   8                 /* connections not accepted yet */
+#define PEERLINK_QUEUE_HIGH (256 * 1024)      /* queued bytes at which the room left is 0 */
+#define PEERLINK_QUEUE_LOW  (64 * 1024)       /* queued bytes at which `writable` is called after more */
+#define PEERLINK_QUEUE_HARD (2 * 1024 * 1024) /* queued bytes past which a frame is refused */
 
 struct event_base;
 struct tls;
@@ -75,8 +73,10 @@ struct peerlink_config {
 	int node;                 /* 1 dials, 2 listens */
 	const struct path *paths; /* copied */
 	size_t path_count;        /* 1..PATH_MAX_COUNT */
-	const struct tls *tls;    /* kept by reference */
+	const struct tls *tls;    /* kept by reference, must outlive it */
 	struct peerlink_owner *owner;
+	size_t greeting_limit;   /* bytes of payload per frame before peerlink_accept, 1 or more, ... */
+	size_t frame_limit;      /* ... and after it, and of any frame sent; at least greeting_limit */
 	unsigned connect_ms;     /* TCP connect [2000] */
 	unsigned greeting_ms;    /* from the TCP connection to peerlink_accept [5000] */
 	unsigned linger_ms;      /* for what is queued at peerlink_close [500] */
@@ -101,12 +101,6 @@ struct peerlink *peerlink_create(struct event_base *base, const struct peerlink_
 /* Drops everything at once, without a callback; an open session is told. Takes NULL. Not in a callback. */
 void peerlink_destroy(struct peerlink *p);
 
-/*
- * New connections use `tls` (reload of certificates, pins), handshakes under way begin anew, an open session
- * stays. `tls` must outlive `p` or the next call; the one before may be destroyed now.
- */
-void peerlink_set_tls(struct peerlink *p, const struct tls *tls);
-
 /* The peer's address on a path was discovered or has changed. */
 void peerlink_set_remote(struct peerlink *p, int path, const struct sockaddr_storage *remote);
 
@@ -124,7 +118,7 @@ void peerlink_accept(struct peerlink *p);
 
 /*
  * Queue one frame. Returns the room left, 0 or more; -ENOTCONN without a session, -EMSGSIZE when `len` is not
- * 1..PEERLINK_FRAME_LIMIT, -ENOBUFS when the queue is at PEERLINK_QUEUE_HARD. Bulk stops at room 0 and waits
+ * 1..frame_limit, -ENOBUFS when the queue is at PEERLINK_QUEUE_HARD. Bulk stops at room 0 and waits
  * for `writable`; a frame that cannot wait may still be sent then.
  */
 int peerlink_send(struct peerlink *p, const uint8_t *bytes, size_t len);

@@ -193,12 +193,31 @@ static bool refuses_us(int reason)
 	return false;
 }
 
-enum tls_fault tls_explain(const struct ssl_st *session, unsigned long error, char *why, size_t why_size)
+/* OpenSSL has words for most codes, but not for each alert a peer can send. */
+static void explain_code(unsigned long code, int error, char *why, size_t why_size)
 {
-	const char *text = ERR_reason_error_string(error);
-	int reason = ERR_GET_REASON(error);
+	const char *text = ERR_reason_error_string(code), *library = ERR_lib_error_string(code);
+	if (text)
+		snprintf(why, why_size, "%s", text);
+	else
+		snprintf(why, why_size, "TLS error 0x%08lx%s%s%s%s", code, library ? " of " : "",
+			 library ? library : "", error ? ": " : "", error ? strerror(error) : "");
+}
+
+/* The connection ended below TLS, or without a word of it. */
+static bool is_broken(unsigned long code)
+{
+	return code == 0 || ERR_SYSTEM_ERROR(code) ||
+	       (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+		ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+}
+
+enum tls_fault tls_explain(const struct ssl_st *session, unsigned long code, int error, char *why,
+			   size_t why_size)
+{
+	int reason = ERR_GET_REASON(code);
 	long verdict = SSL_get_verify_result(session);
-	bool ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
+	bool ssl = ERR_GET_LIB(code) == ERR_LIB_SSL;
 	if (ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		bool pin = verdict == X509_V_ERR_CERT_REJECTED;
 		snprintf(why, why_size, "the peer's certificate is refused: %s",
@@ -206,14 +225,19 @@ enum tls_fault tls_explain(const struct ssl_st *session, unsigned long error, ch
 		return TLS_FAULT_IDENTITY;
 	}
 	if (ssl && refuses_us(reason)) {
-		snprintf(why, why_size, "the peer refuses our certificate: %s", text);
+		snprintf(why, why_size, "the peer refuses our certificate: %s",
+			 ERR_reason_error_string(code));
 		return TLS_FAULT_IDENTITY;
 	}
-	if (error == 0 || ERR_SYSTEM_ERROR(error) || (ssl && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)) {
+	if (is_broken(code)) {
+		if (code != 0 && ERR_SYSTEM_ERROR(code))
+			error = reason;
+		else if (code != 0)
+			error = 0;
 		snprintf(why, why_size, "%s",
-			 ERR_SYSTEM_ERROR(error) ? strerror(reason) : "connection ended without a TLS close");
+			 error ? strerror(error) : "connection ended without a TLS close");
 		return TLS_FAULT_BROKEN;
 	}
-	snprintf(why, why_size, "%s", text ? text : "unknown TLS error");
+	explain_code(code, error, why, why_size);
 	return TLS_FAULT_HANDSHAKE;
 }

@@ -46,9 +46,11 @@ enum tls_fault {
 };
 
 /*
- * Why a session failed, after the failing call: `error` is the first code of OpenSSL's queue for it (0 =
- * none). Puts one line into `why`.
+ * Why a session failed, after the failing call: `code` is the first of OpenSSL's queue for it (0 = none),
+ * `error` the errno that came with it (0 = none). Puts one line into `why`, which names the code where nobody
+ * has words for it.
  */
-enum tls_fault tls_explain(const struct ssl_st *session, unsigned long error, char *why, size_t why_size);
+enum tls_fault tls_explain(const struct ssl_st *session, unsigned long code, int error, char *why,
+			   size_t why_size);
 
 #endif

@@ -132,6 +132,8 @@ struct peerlink_config default_config(const struct path *paths, int node)
 	    .paths = paths,
 	    .path_count = PATHS,
 	    .tls = tls_of[node],
+	    .greeting_limit = GREETING_LIMIT,
+	    .frame_limit = FRAME_LIMIT,
 	    .greeting_ms = DEADLINE_MS,
 	    .connect_ms = DEADLINE_MS,
 	    .backoff_min_ms = 2,

@@ -453,9 +453,6 @@ static void the_schedule_does_not_drift(void **state)
 	for (int i = 0; i < KEEPALIVE_LATE_BUCKETS; i++)
 		ticks += stats.late[i];
 	assert_int_equal(ticks, stats.sent);
-	/* a new interval counts from now */
-	keepalive_set_interval(one.k, 0, 10000);
-	UNTIL(stats_of(&one).sent == stats.sent + 1);
 	keepalive_destroy(one.k);
 }
 

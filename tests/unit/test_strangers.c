@@ -73,10 +73,10 @@ static void frames_that_violate(void **state)
 		uint32_t announced;
 		enum peerlink_reason reason;
 	} rows[] = {
-	    {false, PEERLINK_GREETING_LIMIT + 1, PEERLINK_OVERSIZE},
+	    {false, GREETING_LIMIT + 1, PEERLINK_OVERSIZE},
 	    {false, 0, PEERLINK_EMPTY},
 	    {false, UINT32_MAX, PEERLINK_OVERSIZE},
-	    {true, PEERLINK_FRAME_LIMIT + 1, PEERLINK_OVERSIZE},
+	    {true, FRAME_LIMIT + 1, PEERLINK_OVERSIZE},
 	    {true, 0, PEERLINK_EMPTY},
 	};
 	struct leaf two;
@@ -97,19 +97,19 @@ static void frames_that_violate(void **state)
 		raw_close(&r);
 	}
 	/* the largest that is allowed: before, and after the Hello is accepted */
-	static uint8_t most[FRAME_HEAD + PEERLINK_GREETING_LIMIT + 1];
+	static uint8_t most[FRAME_HEAD + GREETING_LIMIT + 1];
 	two.accept_all = false;
 	struct raw r = raw_tls("127.0.0.1", tls_of[1]);
 	PUMP_UNTIL(&r, two.up && SSL_is_init_finished(r.ssl));
 	two.frames = two.bytes = 0;
-	frame_head(most, PEERLINK_GREETING_LIMIT);
-	raw_write(&r, most, FRAME_HEAD + PEERLINK_GREETING_LIMIT);
+	frame_head(most, GREETING_LIMIT);
+	raw_write(&r, most, FRAME_HEAD + GREETING_LIMIT);
 	PUMP_UNTIL(&r, two.frames == 1);
 	CALL(&two, peerlink_accept(two.p));
-	frame_head(most, PEERLINK_GREETING_LIMIT + 1);
+	frame_head(most, GREETING_LIMIT + 1);
 	raw_write(&r, most, sizeof(most));
 	PUMP_UNTIL(&r, two.frames == 2);
-	assert_int_equal(two.bytes, 2 * PEERLINK_GREETING_LIMIT + 1);
+	assert_int_equal(two.bytes, 2 * GREETING_LIMIT + 1);
 	raw_close(&r);
 	stop(&two);
 }

@@ -141,7 +141,7 @@ static void step(struct end *e)
 		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 			return;
 		e->dead = true;
-		e->fault = tls_explain(e->ssl, ERR_get_error(), e->why, sizeof(e->why));
+		e->fault = tls_explain(e->ssl, ERR_get_error(), 0, e->why, sizeof(e->why));
 		shutdown(SSL_get_fd(e->ssl), SHUT_WR);
 	}
 }
@@ -528,6 +528,27 @@ static void secrets(void **state)
 	assert_int_equal(pki_read_secret(in_dir("none"), &again, why, sizeof(why)), -ENOENT);
 }
 
+/* A peer may send any alert number, and a provider may fail without words of its own. */
+static void what_has_no_words_is_told_by_its_code(void **state)
+{
+	char why[WHY];
+	(void)state;
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+	SSL *ssl = SSL_new(context);
+	unsigned long alert = ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + 99);
+	assert_null(ERR_reason_error_string(alert));
+	assert_int_equal(tls_explain(ssl, alert, 0, why, sizeof(why)), TLS_FAULT_HANDSHAKE);
+	assert_string_equal(why, "TLS error 0x0a00044b of SSL routines");
+	assert_int_equal(tls_explain(ssl, alert, ECONNRESET, why, sizeof(why)), TLS_FAULT_HANDSHAKE);
+	assert_string_equal(why, "TLS error 0x0a00044b of SSL routines: Connection reset by peer");
+	assert_int_equal(tls_explain(ssl, 0, ECONNRESET, why, sizeof(why)), TLS_FAULT_BROKEN);
+	assert_string_equal(why, "Connection reset by peer");
+	assert_int_equal(tls_explain(ssl, 0, 0, why, sizeof(why)), TLS_FAULT_BROKEN);
+	assert_string_equal(why, "connection ended without a TLS close");
+	SSL_free(ssl);
+	SSL_CTX_free(context);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -541,6 +562,7 @@ int main(void)
 	    cmocka_unit_test(made_identities_work),
 	    cmocka_unit_test(pins_as_text),
 	    cmocka_unit_test(secrets),
+	    cmocka_unit_test(what_has_no_words_is_told_by_its_code),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
