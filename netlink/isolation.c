@@ -1,326 +1,206 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * isolation - what may pass the bridge.
+ * isolation - what may pass the bridge: making the table, changing it, keeping it.
  *
- * The whole table is one text, made from the configuration and from what each leg is to be (script_table),
- * and handed to libnftables as one transaction. Three ways to put it in: replace  delete the table and make
- * it: when nothing is to be kept, or what is there is not our shape; update   flush the chains and write the
- * rules anew, take out of the sets only what does not belong there: an element that stays is never out of its
- * set, so a forwarding leg loses no frame; change   elements only. "delete" of an absent element fails the
- * transaction, so each delete stands behind an "add" of the same element: both are idempotent, and nobody
- * sees the state between.
+ * Three ways to put it in, each one transaction:
+ *   replace  delete the table and make it: when nothing is to be kept, or what is there is not our shape;
+ *   update   flush the chains and write the rules anew, take out of the sets only what does not belong there:
+ *            an element that stays is never out of its set, so a forwarding leg loses no frame;
+ *   change   elements only. "delete" of an absent element fails the transaction, so each delete stands behind
+ *            an "add" of the same element: both are idempotent, and nobody sees the state between.
  *
- * Why the hooks are these (net/bridge/br_input.c, br_forward.c):
- *   prerouting   before br_handle_frame_finish() learns the source address; link-local group frames do not
- * come here; postrouting  bridged and locally made frames, but it does not know the input port: so the split
- * horizon stands in forward      which sees both ports, and bridged frames only: a closed peer link still
- * serves the leaf itself; output       the leaf's own frames, once per port when the bridge floods them.
+ * Others may touch the table: "nft flush ruleset" is the first line of many a firewall's configuration. The
+ * kernel tells of every change in its nftables group, our own included, and does not say whose it was in a
+ * way that could be trusted. So whatever it tells of our table, the table is read back and compared with what
+ * it should be: the elements by leg, everything else with what the kernel told right after we had made it.
+ * If it differs it is replaced. Somebody who keeps destroying it gets REPAIRS_AT_ONCE answers at once and as
+ * many per AGAIN_MS after that, so that the two of us cannot keep the daemon from its other work.
  */
 #include "netlink/isolation.h"
 #include "netlink/internal.h"
-#include "netlink/rtnetlink.h"
-#include <arpa/inet.h>
+#include "netlink/isolation_table.h"
 #include <ctype.h>
 #include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <nftables/libnftables.h>
-#include <stdio.h>
 #include <string.h>
 
-#define TABLE_NAME_SIZE 64
+#define WATCH_BUFFER    (1 << 20) /* bytes; a flush of some thousand rules. Past that we look all the same */
+#define WATCH_BUDGET    64
+#define REPAIRS_AT_ONCE 8
+#define AGAIN_MS        100
 
-enum set {
-	SET_LEGS,
-	SET_FORWARDING,
-	SET_ISOLATED,
-};
-#define SETS 3
+/* --- keep it ------------------------------------------------------------------------------------ */
 
-static const char *const set_names[SETS] = {
-    [SET_LEGS] = "legs", [SET_FORWARDING] = "forwarding", [SET_ISOLATED] = "isolated"};
-static const char *const chain_names[] = {"ingress", "split", "egress", "control"};
-
-struct isolation {
-	struct nft_ctx *nft;
-	char table[TABLE_NAME_SIZE];
-	struct isolation_control control;
-	struct isolation_leg *legs; /* in the order of the configuration, then the peer link; what is to be */
-	size_t leg_count;           /* without the peer link, which is legs[leg_count] */
-	bool adopted;
-};
-
-static bool in_set(const struct isolation *i, enum set set, size_t leg)
+/* 1: the table is as it is to be, and `rules` is what it says besides its elements. 0: it is not, or there is
+ * none. Or -errno. */
+static int table_as_wished(const struct isolation *i, char **rules, char *err, size_t errlen)
 {
-	switch (set) {
-	case SET_LEGS:
-		return leg < i->leg_count;
-	case SET_FORWARDING:
-		return i->legs[leg].forwarding;
-	case SET_ISOLATED:
-		return i->legs[leg].isolated;
+	struct table_found found = {.rows = zalloc((i->leg_count + 1) * sizeof(*found.rows))};
+	int so = table_exists(i, err, errlen);
+
+	if (so == 1) {
+		int error = table_read(i, &found, NULL, err, errlen);
+
+		so = error ? error : !found.odd && found.strangers == 0 && found.members == i->leg_count;
 	}
-	abort();
-}
-
-/* Row of a name; leg_count for the peer link, leg_count + 1 for none. */
-static size_t leg_find(const struct isolation *i, const char *ifname)
-{
-	size_t leg = 0;
-
-	while (leg <= i->leg_count && strncmp(i->legs[leg].ifname, ifname, IFNAMSIZ) != 0)
-		leg++;
-	return leg;
-}
-
-/* --- talk to libnftables ------------------------------------------------------------------------ */
-
-/* libnftables tells the reason in words only. */
-static int error_number(const char *text)
-{
-	static const int known[] = {ENOENT, EPERM,  EACCES,  EOPNOTSUPP,  EBUSY,
-				    EEXIST, ENOMEM, ENOBUFS, EAFNOSUPPORT};
-
-	for (size_t n = 0; n < sizeof(known) / sizeof(known[0]); n++) {
-		if (strstr(text, strerror(known[n])))
-			return -known[n];
+	for (size_t leg = 0; so == 1 && leg <= i->leg_count; leg++) {
+		so = found.rows[leg].forwarding == i->legs[leg].forwarding &&
+		     found.rows[leg].isolated == i->legs[leg].isolated;
 	}
-	return -EIO;
+	free(found.rows);
+	if (so == 1)
+		*rules = found.rules;
+	else
+		free(found.rules);
+	return so;
 }
 
-static int run(const struct isolation *i, const char *script, char *err, size_t errlen)
+/* Remember how the kernel tells our rules; when somebody was faster than we are, the next look finds it. */
+static void rules_take(struct isolation *i)
 {
-	const char *text;
-	int failed = nft_run_cmd_from_buffer(i->nft, script);
-
-	text = nft_ctx_get_error_buffer(i->nft);
-	if (!failed)
-		return 0;
-	netlink_explain(err, errlen, "nftables: %.*s", (int)strcspn(text, "\n"), text);
-	return error_number(text);
+	free(i->rules);
+	i->rules = NULL;
+	if (table_as_wished(i, &i->rules, NULL, 0) != 1)
+		i->suspect = true;
 }
 
-struct script {
-	FILE *out;
-	char *text;
-	size_t size;
-};
-
-static void script_begin(struct script *s)
+static int table_repair(struct isolation *i, char *err, size_t errlen)
 {
-	s->out = open_memstream(&s->text, &s->size);
-	must(!s->out);
-}
+	int error = table_replace(i, err, errlen);
 
-static int script_run(struct script *s, const struct isolation *i, char *err, size_t errlen)
-{
-	int error;
-
-	must(fclose(s->out));
-	error = run(i, s->text, err, errlen);
-	free(s->text);
-	return error;
-}
-
-/* --- the table as text -------------------------------------------------------------------------- */
-
-static void script_set(FILE *out, const struct isolation *i, enum set set)
-{
-	const char *separator = "elements = {";
-
-	fprintf(out, "set %s { type ifname; ", set_names[set]);
-	for (size_t leg = 0; leg <= i->leg_count; leg++) {
-		if (!in_set(i, set, leg))
-			continue;
-		fprintf(out, "%s \"%s\"", separator, i->legs[leg].ifname);
-		separator = ",";
-	}
-	fprintf(out, "%s }\n", *separator == ',' ? " }" : "");
-}
-
-/* Drop the session and keepalives of `address` where `port` (a match on the interface) holds. */
-static void script_address(FILE *out, const struct isolation *i, const char *port, const char *side,
-			   const struct isolation_address *address)
-{
-	const struct isolation_control *c = &i->control;
-	char text[INET6_ADDRSTRLEN];
-	const char *family = address->v6 ? "ip6" : "ip";
-
-	must(!inet_ntop(address->v6 ? AF_INET6 : AF_INET, address->bytes, text, sizeof(text)));
-	for (size_t n = 0; n < 2; n++) {
-		const char *end = n ? "sport" : "dport";
-
-		fprintf(out, "%s %s %s %s tcp %s %u counter drop\n", port, family, side, text, end,
-			c->session_port);
-		fprintf(out, "%s %s %s %s udp %s %u counter drop\n", port, family, side, text, end,
-			c->keepalive_port);
-	}
-}
-
-/* The rules of one chain that confine control traffic: of our addresses, of the peer's too when asked. */
-static void script_control(FILE *out, const struct isolation *i, const char *port, const char *side,
-			   bool peer)
-{
-	const struct isolation_control *c = &i->control;
-	char group[INET6_ADDRSTRLEN];
-
-	if (!c->confine)
-		return;
-	for (size_t n = 0; n < c->own_count; n++)
-		script_address(out, i, port, side, &c->own[n]);
-	for (size_t n = 0; peer && n < c->peer_count; n++)
-		script_address(out, i, port, side, &c->peer[n]);
-	if (!c->discovery)
-		return;
-	must(!inet_ntop(c->discovery_group.v6 ? AF_INET6 : AF_INET, c->discovery_group.bytes, group,
-			sizeof(group)));
-	fprintf(out, "%s %s daddr %s udp dport %u counter drop\n", port, c->discovery_group.v6 ? "ip6" : "ip",
-		group, c->discovery_port);
-}
-
-static void script_table(FILE *out, const struct isolation *i)
-{
-	const char *pl = i->legs[i->leg_count].ifname;
-	char from_others[IFNAMSIZ + 16];
-	char to_others[IFNAMSIZ + 16];
-
-	(void)snprintf(from_others, sizeof(from_others), "iifname != \"%s\"", pl);
-	(void)snprintf(to_others, sizeof(to_others), "oifname != \"%s\"", pl);
-	fprintf(out, "table bridge %s {\n", i->table);
-	script_set(out, i, SET_LEGS);
-	script_set(out, i, SET_FORWARDING);
-	script_set(out, i, SET_ISOLATED);
-
-	fprintf(out, "chain ingress { type filter hook prerouting priority -400; policy accept;\n"
-		     "iifname @legs iifname != @forwarding counter drop\n");
-	script_control(out, i, from_others, "daddr", false);
-	fprintf(out, "}\n");
-
-	fprintf(out, "chain split { type filter hook forward priority -400; policy accept;\n");
-	fprintf(out, "iifname \"%s\" oifname @isolated counter drop\n", pl);
-	fprintf(out, "iifname \"%s\" iifname != @forwarding counter drop\n", pl);
-	fprintf(out, "oifname \"%s\" oifname != @forwarding counter drop\n", pl);
-	script_control(out, i, "", "daddr", true);
-	fprintf(out, "}\n");
-
-	fprintf(out, "chain egress { type filter hook postrouting priority 400; policy accept;\n"
-		     "oifname @legs oifname != @forwarding counter drop\n}\n");
-
-	fprintf(out, "chain control { type filter hook output priority -400; policy accept;\n");
-	script_control(out, i, to_others, "saddr", false);
-	fprintf(out, "}\n}\n");
-}
-
-static int table_replace(const struct isolation *i, char *err, size_t errlen)
-{
-	struct script s;
-
-	script_begin(&s);
-	/* "add" first: a delete alone fails when there is none */
-	fprintf(s.out, "add table bridge %s\ndelete table bridge %s\n", i->table, i->table);
-	script_table(s.out, i);
-	return script_run(&s, i, err, errlen);
-}
-
-/* --- read the kernel back ----------------------------------------------------------------------- */
-
-/* A walk over `nft list table`: one object at a depth of one tab, its content below. */
-struct reader {
-	struct isolation *i;
-	struct isolation_leg *rows; /* what is found, by leg; NULL: not wanted */
-	FILE *stale;                /* commands that take out what does not belong; NULL: not wanted */
-	bool odd;                   /* something not of our shape */
-	int set;                    /* enum set of the object we are in, or -1 */
-};
-
-static void reader_object(struct reader *r, const char *line)
-{
-	char kind[16];
-	char name[TABLE_NAME_SIZE];
-
-	r->set = -1;
-	if (sscanf(line, "\t%15s %63s {", kind, name) != 2) {
-		r->odd = true;
-		return;
-	}
-	for (int set = 0; set < SETS && !strcmp(kind, "set"); set++) {
-		if (!strcmp(name, set_names[set]))
-			r->set = set;
-	}
-	if (r->set >= 0)
-		return;
-	for (size_t n = 0; n < sizeof(chain_names) / sizeof(chain_names[0]); n++) {
-		if (!strcmp(kind, "chain") && !strcmp(name, chain_names[n]))
-			return;
-	}
-	r->odd = true;
-}
-
-static void reader_element(struct reader *r, const char *ifname)
-{
-	size_t leg = leg_find(r->i, ifname);
-	bool belongs = r->set == SET_FORWARDING ? leg <= r->i->leg_count : leg < r->i->leg_count;
-
-	if (!belongs) {
-		if (!netlink_ifname_valid(ifname))
-			r->odd = true;
-		else if (r->stale)
-			fprintf(r->stale, "delete element bridge %s %s { \"%s\" }\n", r->i->table,
-				set_names[r->set], ifname);
-		return;
-	}
-	if (r->set == SET_FORWARDING)
-		r->rows[leg].forwarding = true;
-	if (r->set == SET_ISOLATED)
-		r->rows[leg].isolated = true;
-}
-
-/* Element names are what stands in double quotes; libnftables puts none of its own there. */
-static void reader_line(struct reader *r, char *line)
-{
-	char *open, *shut;
-
-	if (line[0] == '\t' && line[1] != '\t') {
-		if (line[1] == '}')
-			r->set = -1;
-		else
-			reader_object(r, line);
-		return;
-	}
-	while (r->set >= 0 && (open = strchr(line, '"')) && (shut = strchr(open + 1, '"'))) {
-		*shut = '\0';
-		reader_element(r, open + 1);
-		line = shut + 1;
-	}
-}
-
-/* Does the table exist? 1, 0, or -errno. */
-static int table_exists(const struct isolation *i, char *err, size_t errlen)
-{
-	char wanted[TABLE_NAME_SIZE + 16];
-	int error = run(i, "list tables bridge", err, errlen);
-
-	if (error)
+	if (error) {
+		i->counters.failures++;
 		return error;
-	(void)snprintf(wanted, sizeof(wanted), "table bridge %s\n", i->table);
-	return strstr(nft_ctx_get_output_buffer(i->nft), wanted) != NULL;
-}
-
-static int table_read(struct reader *r, char *err, size_t errlen)
-{
-	char command[TABLE_NAME_SIZE + 32];
-	char *text, *line, *rest;
-	int error;
-
-	(void)snprintf(command, sizeof(command), "list table bridge %s", r->i->table);
-	error = run(r->i, command, err, errlen);
-	if (error)
-		return error;
-	text = strdup(nft_ctx_get_output_buffer(r->i->nft));
-	must(!text);
-	r->set = -1;
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
-		reader_line(r, line);
-	free(text);
+	}
+	i->counters.repairs++;
+	rules_take(i);
+	i->handler->repaired(i->handler);
 	return 0;
+}
+
+static void watch_again(struct isolation *i)
+{
+	const struct timeval later = {.tv_usec = AGAIN_MS * 1000};
+
+	must(event_add(i->again, &later));
+}
+
+static void watch_look(struct isolation *i)
+{
+	char text[256] = "";
+	char *rules = NULL;
+	int so;
+
+	if (!i->suspect || i->burst >= REPAIRS_AT_ONCE)
+		return;
+	i->suspect = false;
+	i->counters.looks++;
+	so = table_as_wished(i, &rules, text, sizeof(text));
+	if (so == 1 && (!i->rules || strcmp(rules, i->rules) != 0))
+		so = 0;
+	free(rules);
+	if (so == 1)
+		return;
+	if (i->burst++ == 0)
+		watch_again(i);
+	if (so == 0)
+		so = table_repair(i, text, sizeof(text));
+	if (so < 0) {
+		i->suspect = true;
+		i->burst = REPAIRS_AT_ONCE; /* not before `again` is due */
+		i->handler->failed(i->handler, so, text);
+	}
+}
+
+static void watch_again_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct isolation *i = arg;
+
+	(void)fd;
+	(void)what;
+	i->burst = 0;
+	watch_look(i);
+}
+
+/* The first attribute of every nftables message that is about a table names it. */
+_Static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
+		   NFTA_SET_ELEM_LIST_TABLE == 1,
+	       "the table's name is attribute 1");
+
+static void watch_message(struct netlink_listener_handler *heard, const struct nlmsghdr *header)
+{
+	struct isolation *i = OWNER_OF(heard, struct isolation, heard);
+	const struct nfgenmsg *message = (const void *)((const uint8_t *)header + NLMSG_HDRLEN);
+	const struct nlattr *name;
+
+	if (NFNL_SUBSYS_ID(header->nlmsg_type) != NFNL_SUBSYS_NFTABLES ||
+	    header->nlmsg_len < NLMSG_HDRLEN + sizeof(*message) || message->nfgen_family != NFPROTO_BRIDGE)
+		return;
+	name = nla_find(nlmsg_attrdata(header, sizeof(*message)), nlmsg_attrlen(header, sizeof(*message)),
+			NFTA_TABLE_NAME);
+	if (!name || nla_len(name) <= 0 || strncmp(nla_data(name), i->table, (size_t)nla_len(name)) != 0)
+		return;
+	i->suspect = true;
+}
+
+static void watch_turn(struct netlink_listener_handler *heard)
+{
+	watch_look(OWNER_OF(heard, struct isolation, heard));
+}
+
+static void watch_overrun(struct netlink_listener_handler *heard)
+{
+	struct isolation *i = OWNER_OF(heard, struct isolation, heard);
+
+	i->counters.overruns++;
+	i->suspect = true;
+	watch_look(i);
+}
+
+static void watch_end(struct isolation *i)
+{
+	netlink_listener_close(i->listener);
+	if (i->again)
+		event_free(i->again);
+	free(i->rules);
+	i->listener = NULL;
+	i->again = NULL;
+	i->rules = NULL;
+	i->handler = NULL;
+}
+
+int isolation_watch(struct isolation *i, struct event_base *base, struct isolation_handler *handler,
+		    char *err, size_t errlen)
+{
+	static const struct netlink_listener_config config = {.protocol = NETLINK_NETFILTER,
+							      .group = NFNLGRP_NFTABLES,
+							      .priority = NETLINK_PRIORITY_LINK,
+							      .receive_buffer = WATCH_BUFFER,
+							      .budget = WATCH_BUDGET};
+	int error;
+
+	i->heard = (struct netlink_listener_handler){
+	    .message = watch_message, .turn = watch_turn, .overrun = watch_overrun};
+	error = netlink_listener_open(&i->listener, base, &config, &i->heard, err, errlen);
+	if (error)
+		return error;
+	i->handler = handler;
+	i->again = event_new(base, -1, 0, watch_again_due, i);
+	must(!i->again || event_priority_set(i->again, NETLINK_PRIORITY_LINK));
+	rules_take(i);
+	if (i->suspect)
+		watch_again(i); /* told from the loop */
+	return 0;
+}
+
+struct isolation_counters isolation_counters(const struct isolation *i)
+{
+	return i->counters;
 }
 
 /* --- open --------------------------------------------------------------------------------------- */
@@ -328,27 +208,26 @@ static int table_read(struct reader *r, char *err, size_t errlen)
 /* Keep what the kernel's table says, and bring the rest to our shape. */
 static int table_adopt(struct isolation *i, char *err, size_t errlen)
 {
-	struct reader r = {.i = i, .rows = i->legs};
+	struct table_found found = {.rows = i->legs};
 	struct script s;
 	int error;
 
 	script_begin(&s);
-	r.stale = s.out;
-	error = table_read(&r, err, errlen);
+	error = table_read(i, &found, s.out, err, errlen);
 	if (error) {
 		must(fclose(s.out));
 		free(s.text);
 		return error;
 	}
 	i->adopted = true;
-	for (size_t n = 0; n < sizeof(chain_names) / sizeof(chain_names[0]); n++)
-		fprintf(s.out, "flush chain bridge %s %s\n", i->table, chain_names[n]);
+	script_flush(s.out, i);
 	script_table(s.out, i);
 	error = script_run(&s, i, NULL, 0);
 	/* made by another version, or by hand: the same elements in a new table, in one transaction as well
 	 */
-	if (error || r.odd)
+	if (error || found.odd)
 		error = table_replace(i, err, errlen);
+	free(found.rules);
 	return error;
 }
 
@@ -418,7 +297,8 @@ static int names_copy(struct isolation *i, const struct isolation_config *config
 	return error ? error : leg_name(i, config->leg_count, config->peer_link, err, errlen);
 }
 
-int isolation_open(struct isolation **out, const struct isolation_config *config, char *err, size_t errlen)
+static int isolation_make(struct isolation **out, const struct isolation_config *config, char *err,
+			  size_t errlen)
 {
 	struct isolation *i;
 	int error = config_check(config, err, errlen);
@@ -427,20 +307,54 @@ int isolation_open(struct isolation **out, const struct isolation_config *config
 		return error;
 	i = zalloc(sizeof(*i));
 	error = names_copy(i, config, err, errlen);
-	if (error)
-		goto fail;
+	if (error) {
+		isolation_close(i);
+		return error;
+	}
 	i->nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	must(!i->nft || nft_ctx_buffer_output(i->nft) || nft_ctx_buffer_error(i->nft));
+	/* no counters in what is read back: they change */
+	nft_ctx_output_set_flags(i->nft, NFT_CTX_OUTPUT_STATELESS);
+	*out = i;
+	return 0;
+}
+
+int isolation_open(struct isolation **out, const struct isolation_config *config, char *err, size_t errlen)
+{
+	struct isolation *i;
+	int error = isolation_make(&i, config, err, errlen);
+
+	if (error)
+		return error;
 	error = config->adopt ? table_exists(i, err, errlen) : 0;
 	if (error == 1)
 		error = table_adopt(i, err, errlen);
 	else if (error == 0)
 		error = table_replace(i, err, errlen);
-	if (error)
-		goto fail;
+	if (error) {
+		isolation_close(i);
+		return error;
+	}
 	*out = i;
 	return 0;
-fail:
+}
+
+int isolation_guard(const struct isolation_config *config, char *err, size_t errlen)
+{
+	struct isolation *i;
+	struct script s;
+	int error = isolation_make(&i, config, err, errlen);
+
+	if (error)
+		return error;
+	error = config->adopt ? table_exists(i, err, errlen) : 0;
+	if (error == 1) {
+		script_begin(&s);
+		script_legs(s.out, i);
+		error = script_run(&s, i, err, errlen);
+	} else if (error == 0) {
+		error = table_replace(i, err, errlen);
+	}
 	isolation_close(i);
 	return error;
 }
@@ -449,6 +363,7 @@ void isolation_close(struct isolation *i)
 {
 	if (!i)
 		return;
+	watch_end(i);
 	if (i->nft)
 		nft_ctx_free(i->nft);
 	free(i->legs);
@@ -461,7 +376,8 @@ int isolation_remove(struct isolation *i, char *err, size_t errlen)
 
 	(void)snprintf(command, sizeof(command), "add table bridge %s\ndelete table bridge %s\n", i->table,
 		       i->table);
-	return run(i, command, err, errlen);
+	watch_end(i);
+	return table_run(i, command, err, errlen);
 }
 
 bool isolation_was_adopted(const struct isolation *i)
@@ -473,7 +389,7 @@ int isolation_adopted(struct isolation *i, struct isolation_leg *rows, char *err
 {
 	size_t size = (i->leg_count + 1) * sizeof(*rows);
 	struct isolation_leg *found = zalloc(size);
-	struct reader r = {.i = i, .rows = found};
+	struct table_found r = {.rows = found};
 	int error = table_exists(i, err, errlen);
 
 	for (size_t leg = 0; leg <= i->leg_count; leg++)
@@ -482,10 +398,11 @@ int isolation_adopted(struct isolation *i, struct isolation_leg *rows, char *err
 		netlink_explain(err, errlen, "there is no table bridge %s", i->table);
 		error = -ENOENT;
 	} else if (error == 1) {
-		error = table_read(&r, err, errlen);
+		error = table_read(i, &r, NULL, err, errlen);
 	}
 	if (!error)
 		memcpy(rows, found, size);
+	free(r.rules);
 	free(found);
 	return error;
 }
@@ -516,7 +433,7 @@ static void script_elements(FILE *out, const struct isolation *i, const struct w
 			continue;
 		if (!*separator)
 			fprintf(out, "%s element bridge %s %s {", leaving ? "delete" : "add", i->table,
-				set_names[set]);
+				table_set_names[set]);
 		fprintf(out, "%s \"%s\"", separator, i->legs[leg].ifname);
 		separator = ",";
 	}
@@ -524,16 +441,49 @@ static void script_elements(FILE *out, const struct isolation *i, const struct w
 		fprintf(out, " }\n");
 }
 
+/* What is wished is what is to be from now on. */
+static void wishes_keep(struct isolation *i, const struct wishes *wishes)
+{
+	for (size_t leg = 0; leg <= i->leg_count; leg++) {
+		if (wishes[leg].in[SET_FORWARDING] != WISH_NONE)
+			i->legs[leg].forwarding = wishes[leg].in[SET_FORWARDING] == WISH_IN;
+		if (wishes[leg].in[SET_ISOLATED] != WISH_NONE)
+			i->legs[leg].isolated = wishes[leg].in[SET_ISOLATED] == WISH_IN;
+	}
+}
+
+/* Somebody took the table away, and we have not yet been told: make it as it is to be with this change. */
+static int wishes_remake(struct isolation *i, const struct wishes *wishes, char *err, size_t errlen)
+{
+	size_t size = (i->leg_count + 1) * sizeof(*i->legs);
+	struct isolation_leg *before = zalloc(size);
+	int error;
+
+	memcpy(before, i->legs, size);
+	wishes_keep(i, wishes);
+	error = table_repair(i, err, errlen);
+	if (error)
+		memcpy(i->legs, before, size);
+	free(before);
+	return error;
+}
+
 static int wishes_run(struct isolation *i, const struct wishes *wishes, char *err, size_t errlen)
 {
 	struct script s;
+	int error;
 
 	script_begin(&s);
 	for (int set = SET_FORWARDING; set < SETS; set++) {
 		script_elements(s.out, i, wishes, (enum set)set, false);
 		script_elements(s.out, i, wishes, (enum set)set, true);
 	}
-	return script_run(&s, i, err, errlen);
+	error = script_run(&s, i, err, errlen);
+	if (error == -ENOENT && i->handler)
+		return wishes_remake(i, wishes, err, errlen);
+	if (!error)
+		wishes_keep(i, wishes);
+	return error;
 }
 
 static int unknown_leg(const char *ifname, char *err, size_t errlen)
@@ -555,7 +505,7 @@ static int wish_one(struct isolation *i, enum set set, size_t leg, bool in, char
 
 int isolation_forward(struct isolation *i, const char *ifname, bool forward, char *err, size_t errlen)
 {
-	size_t leg = leg_find(i, ifname);
+	size_t leg = table_leg(i, ifname);
 
 	if (leg > i->leg_count)
 		return unknown_leg(ifname, err, errlen);
@@ -564,7 +514,7 @@ int isolation_forward(struct isolation *i, const char *ifname, bool forward, cha
 
 int isolation_isolate(struct isolation *i, const char *ifname, bool isolate, char *err, size_t errlen)
 {
-	size_t leg = leg_find(i, ifname);
+	size_t leg = table_leg(i, ifname);
 
 	if (leg >= i->leg_count)
 		return unknown_leg(ifname, err, errlen);
@@ -578,7 +528,7 @@ int isolation_set(struct isolation *i, const struct isolation_leg *rows, size_t 
 	int error = 0;
 
 	for (size_t n = 0; !error && n < count; n++) {
-		size_t leg = leg_find(i, rows[n].ifname);
+		size_t leg = table_leg(i, rows[n].ifname);
 
 		if (leg > i->leg_count || (leg == i->leg_count && rows[n].isolated)) {
 			error = unknown_leg(rows[n].ifname, err, errlen);

@@ -4,12 +4,13 @@
  *
  * One bridge-family nftables table, driven through libnftables inside this process:
  *   forwarding  legs, and the peer link, that may carry data. A leg outside it neither receives (its frames
- * are dropped before the bridge learns from them) nor sends, bridged or from the leaf itself. Frames the
- * bridge never forwards (link-local group addresses: LACP, LLDP) pass all the same. The peer link outside it
- * bridges nothing, but the leaf itself may still use it: the session needs it. isolated    legs that frames
- * from the peer link may not enter: the split horizon. The table outlives the daemon: a leg held stays held,
- * a leg open stays open. Each change is one transaction, synchronous, some 100 microseconds, and waits for no
- * other part of the kernel.
+ *               are dropped before the bridge learns from them) nor sends, bridged or from the leaf itself.
+ *               Frames the bridge never forwards (link-local group addresses: LACP, LLDP) pass all the same.
+ *               The peer link outside it bridges nothing, but the leaf itself may still use it: the session
+ *               needs it.
+ *   isolated    legs that frames from the peer link may not enter: the split horizon.
+ * The table outlives the daemon: a leg held stays held, a leg open stays open. Each change is one transaction,
+ * synchronous, some 100 microseconds, and waits for no other part of the kernel.
  *
  * Interfaces are known by name; one that does not exist yet is guarded from its first frame.
  * Functions return 0 or -errno; `err` as in netlink/rtnetlink.h.
@@ -17,6 +18,7 @@
 #ifndef NETLINK_ISOLATION_H
 #define NETLINK_ISOLATION_H
 
+#include <event2/event.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,16 +72,23 @@ struct isolation_leg {
  * is copied. To change the configuration at run time open again with adopt, then close the old one.
  */
 int isolation_open(struct isolation **, const struct isolation_config *, char *err, size_t errlen);
+
+/*
+ * For the time before isolation_open(), when the control traffic is not known yet. Without adopt, or when
+ * there is no table: one in which nothing forwards. With adopt a table that is there stays as it is, only
+ * legs it does not know are held from now on.
+ */
+int isolation_guard(const struct isolation_config *, char *err, size_t errlen);
 void isolation_close(struct isolation *); /* the table stays */
-int isolation_remove(struct isolation *, char *err,
-		     size_t errlen); /* delete the table; all may pass. 0 when gone */
+/* Delete the table; all may pass, and nobody watches any more. 0 when gone. */
+int isolation_remove(struct isolation *, char *err, size_t errlen);
 
 /* True when isolation_open kept what an earlier table said. */
 bool isolation_was_adopted(const struct isolation *);
 
 /*
  * Read back from the kernel: one row per configured leg, in that order, the peer link last. `rows` has
- * place for leg_count + 1. -ENOENT when somebody deleted the table: nothing is held then; open again.
+ * place for leg_count + 1. -ENOENT when somebody deleted the table: nothing is held then; watch it, or open again.
  */
 int isolation_adopted(struct isolation *, struct isolation_leg *rows, char *err, size_t errlen);
 
@@ -91,5 +100,29 @@ int isolation_isolate(struct isolation *, const char *ifname, bool isolate, char
 /* Several legs in one transaction, all or none: each row says what is to be. */
 int isolation_set(struct isolation *, const struct isolation_leg *rows, size_t count, char *err,
 		  size_t errlen);
+
+/* --- others touch the table ---------------------------------------------------------------------- */
+
+struct isolation_handler {
+	/* Somebody had changed the table or taken it away; it is as it is to be again. */
+	void (*repaired)(struct isolation_handler *);
+	/* It cannot be read or made, and may let anything pass; tried again from the loop. */
+	void (*failed)(struct isolation_handler *, int error, const char *text);
+};
+
+struct isolation_counters {
+	uint64_t looks;    /* the table was read back, because it was changed: by us or by others */
+	uint64_t repairs;  /* it was made again */
+	uint64_t failures; /* it could not be made again */
+	uint64_t overruns; /* of the socket that tells of changes */
+};
+
+/*
+ * From now on the table is made again, in one transaction, as soon as somebody else changes or deletes it, or
+ * when a change of ours finds that it is gone. The handler outlives the object or isolation_remove().
+ */
+int isolation_watch(struct isolation *, struct event_base *, struct isolation_handler *, char *err,
+		    size_t errlen);
+struct isolation_counters isolation_counters(const struct isolation *);
 
 #endif

@@ -38,12 +38,12 @@
 
 /* --- sockets ---------------------------------------------------------------------------------- */
 
-static int socket_open(int *fd_out, char *err, size_t errlen)
+static int socket_open(int *fd_out, int protocol, char *err, size_t errlen)
 {
 	struct sockaddr_nl self = {.nl_family = AF_NETLINK};
 	int one = 1;
 	int error;
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
 	if (fd < 0) {
 		error = -errno;
@@ -159,6 +159,8 @@ static void listener_deliver(struct netlink_listener *l, ssize_t length)
 	}
 	if (left > 0)
 		l->counters.refused++;
+	if (l->handler->turn)
+		l->handler->turn(l->handler);
 }
 
 /*
@@ -224,7 +226,7 @@ int netlink_listener_open(struct netlink_listener **out, struct event_base *base
 {
 	struct netlink_listener *l;
 	int fd = -1;
-	int error = socket_open(&fd, err, errlen);
+	int error = socket_open(&fd, config->protocol, err, errlen);
 
 	if (error)
 		return error;
@@ -322,7 +324,7 @@ static int dump_ask(struct netlink_dump *d, char *err, size_t errlen)
 	int error;
 
 	dump_stop(d);
-	error = socket_open(&d->fd, err, errlen);
+	error = socket_open(&d->fd, NETLINK_ROUTE, err, errlen);
 	if (error)
 		return error;
 	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -467,7 +469,7 @@ int netlink_writer_open(struct netlink_writer **out, char *err, size_t errlen)
 {
 	struct netlink_writer *w;
 	int fd = -1;
-	int error = socket_open(&fd, err, errlen);
+	int error = socket_open(&fd, NETLINK_ROUTE, err, errlen);
 
 	if (error)
 		return error;

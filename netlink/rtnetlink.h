@@ -39,7 +39,8 @@ enum netlink_priority {
 struct netlink_listener;
 
 struct netlink_listener_config {
-	unsigned group;                 /* RTNLGRP_*: what to hear */
+	int protocol;                   /* NETLINK_ROUTE (0) or another family of netlink */
+	unsigned group;                 /* RTNLGRP_* (of NETLINK_ROUTE): what to hear */
 	enum netlink_priority priority; /* of its event */
 	uint8_t family;     /* only messages of this family (AF_BRIDGE); 0 = all. Filtered in the kernel */
 	int receive_buffer; /* bytes; forced past rmem_max where allowed, else what is allowed */
@@ -54,6 +55,8 @@ struct netlink_listener_handler {
 	 * owner knows is old; it asks for a dump. The socket goes on.
 	 */
 	void (*overrun)(struct netlink_listener_handler *);
+	/* All messages of one datagram have been told. May be NULL. */
+	void (*turn)(struct netlink_listener_handler *);
 };
 
 struct netlink_listener_counters {

@@ -14,6 +14,7 @@
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const two_legs[] = {"p1", "p2"};
 
@@ -474,6 +475,208 @@ static void test_adoption_loses_no_frame(void **state)
 	far_close(&f);
 }
 
+/* --- others touch the table --------------------------------------------------------------------- */
+
+struct keeper {
+	struct isolation_handler handler;
+	struct event_base *base;
+	struct isolation *i;
+	unsigned repaired, failed;
+};
+
+static void on_repaired(struct isolation_handler *h)
+{
+	((struct keeper *)(void *)h)->repaired++;
+}
+
+static void on_failed(struct isolation_handler *h, int error, const char *text)
+{
+	assert_int_equal(error, -EPERM);
+	assert_true(*text);
+	((struct keeper *)(void *)h)->failed++;
+}
+
+/* p1 and the peer link are open, p1 is isolated, p2 is held. */
+static void keeper_open(struct keeper *k, struct event_base *base)
+{
+	char err[256] = "";
+
+	*k = (struct keeper){.handler = {on_repaired, on_failed}, .base = base, .i = open_or_fail(&plain)};
+	if (isolation_watch(k->i, base, &k->handler, err, sizeof(err)))
+		fail_msg("%s", err);
+	forward(k->i, "p1", true);
+	forward(k->i, "pl", true);
+	isolate(k->i, "p1", true);
+}
+
+static void as_wished(struct far *f)
+{
+	assert_string_equal(far_flood(f, &f->q1), "1bp");
+	assert_string_equal(far_flood(f, &f->h1), "abp");
+	assert_string_equal(far_flood(f, &f->h2), "");
+	assert_string_equal(far_flood(f, &f->pl), "ab");
+}
+
+static void test_is_made_again_at_once(void **state)
+{
+	struct keeper k;
+	struct far f;
+	uint64_t begin;
+
+	lab_require_root();
+	lab_bridge();
+	far_open(&f);
+	keeper_open(&k, *state);
+	as_wished(&f);
+	lab_run("nft flush ruleset");
+	assert_string_equal(far_flood(&f, &f.h2), "1abp"); /* this is what must not last */
+	begin = lab_now();
+	lab_until(k.base, k.repaired == 1);
+	print_message("made again %llu ms after it was looked for\n",
+		      (unsigned long long)(lab_now() - begin));
+	assert_in_range(lab_now() - begin, 0, 100);
+	as_wished(&f);
+	/* and works on */
+	forward(k.i, "p2", true);
+	assert_string_equal(far_flood(&f, &f.pl), "2ab");
+	isolation_close(k.i);
+	far_close(&f);
+}
+
+static void test_any_damage_is_mended(void **state)
+{
+	static const char *const damages[] = {
+	    "delete table bridge mclagd",
+	    "flush set bridge mclagd legs",
+	    "flush chain bridge mclagd split",
+	    "delete element bridge mclagd isolated { \"p1\" }",
+	    "add element bridge mclagd forwarding { \"p2\" }",
+	    "add element bridge mclagd legs { \"o1\" }",
+	    "add table bridge mclagd { flags dormant; }",
+	    "insert rule bridge mclagd egress accept",
+	    "add set bridge mclagd more { type ifname; }",
+	    "flush ruleset; add table bridge mclagd; add set bridge mclagd legs { type ifname; }",
+	};
+	struct keeper k;
+	struct far f;
+
+	lab_require_root();
+	lab_bridge();
+	far_open(&f);
+	keeper_open(&k, *state);
+	for (unsigned n = 0; n < sizeof(damages) / sizeof(damages[0]); n++) {
+		lab_run("nft '%s'", damages[n]);
+		lab_until(k.base, k.repaired > n);
+		as_wished(&f);
+	}
+	assert_int_equal(isolation_counters(k.i).repairs, k.repaired);
+	isolation_close(k.i);
+	far_close(&f);
+}
+
+/* What we change ourselves, and what others have in tables of their own, is no damage. */
+static void test_nothing_is_mended_that_is_whole(void **state)
+{
+	struct keeper k;
+	uint64_t looks;
+
+	lab_require_root();
+	lab_bridge();
+	keeper_open(&k, *state);
+	lab_until(k.base, isolation_counters(k.i).looks > 0);
+	looks = isolation_counters(k.i).looks;
+	lab_run("nft 'add table bridge other; add chain bridge other c; add table inet mclagd'");
+	forward(k.i, "p2", true);
+	isolate(k.i, "p1", false);
+	forward(k.i, "p1", false);
+	lab_until(k.base, isolation_counters(k.i).looks > looks);
+	lab_run("nft 'delete table bridge other; delete table inet mclagd'");
+	/* a damage, and its repair, come after all that */
+	lab_run("nft flush chain bridge mclagd ingress");
+	lab_until(k.base, k.repaired == 1);
+	assert_int_equal(k.failed, 0);
+	isolation_close(k.i);
+}
+
+/* A change that finds the table gone, before the loop was told, makes it with the change in it. */
+static void test_a_change_finds_the_table_gone(void **state)
+{
+	struct keeper k;
+	struct far f;
+
+	lab_require_root();
+	lab_bridge();
+	far_open(&f);
+	keeper_open(&k, *state);
+	lab_run("nft flush ruleset");
+	forward(k.i, "p2", true);
+	assert_int_equal(k.repaired, 1);
+	assert_string_equal(far_flood(&f, &f.pl), "2ab");
+	assert_string_equal(far_flood(&f, &f.h2), "1abp");
+	isolation_close(k.i);
+	far_close(&f);
+}
+
+/* What cannot be made is tried again; somebody who never stops is answered, and does not stop us. */
+static void test_tries_until_it_can(void **state)
+{
+	struct keeper k;
+	struct far f;
+	uint64_t begin;
+
+	lab_require_root();
+	lab_bridge();
+	far_open(&f);
+	keeper_open(&k, *state);
+	lab_run("nft flush ruleset");
+	assert_int_equal(seteuid(65534), 0); /* no capabilities: the kernel refuses */
+	lab_until(k.base, k.failed == 2);    /* it says so again */
+	assert_int_equal(seteuid(0), 0);
+	lab_until(k.base, k.repaired == 1);
+	as_wished(&f);
+	begin = lab_now();
+	for (unsigned n = 0; n < 20; n++) {
+		lab_run("nft flush ruleset");
+		lab_until(k.base, k.repaired == 2 + n);
+	}
+	assert_true(lab_now() - begin >= 100); /* eight at once, then eight per tenth of a second */
+	as_wished(&f);
+	isolation_close(k.i);
+	far_close(&f);
+}
+
+/* Before the daemon knows anything but names: held; and what a running one has open stays open. */
+static void test_guards_by_name(void **state)
+{
+	struct isolation_config config = plain;
+	struct isolation *i;
+	struct far f;
+
+	(void)state;
+	lab_require_root();
+	lab_bridge();
+	far_open(&f);
+	config.leg_count = 1;
+	assert_int_equal(isolation_guard(&config, NULL, 0), 0);
+	assert_string_equal(far_flood(&f, &f.q1), "2b");
+	assert_string_equal(far_flood(&f, &f.h1), "");
+	config.adopt = true;
+	i = open_or_fail(&config);
+	forward(i, "p1", true);
+	forward(i, "pl", true);
+	isolate(i, "p1", true);
+	config.leg_count = 2;
+	assert_int_equal(isolation_guard(&config, NULL, 0), 0);
+	assert_string_equal(far_flood(&f, &f.h1), "abp"); /* p2 is a leg now, and held */
+	assert_string_equal(far_flood(&f, &f.h2), "");
+	assert_string_equal(far_flood(&f, &f.pl), "ab");
+	config.adopt = false;
+	assert_int_equal(isolation_guard(&config, NULL, 0), 0);
+	assert_string_equal(far_flood(&f, &f.h1), "");
+	isolation_close(i);
+	far_close(&f);
+}
+
 /* --- control traffic and slow protocols --------------------------------------------------------- */
 
 /* A UDP datagram in an Ethernet frame; its number stands behind the headers. */
@@ -692,6 +895,12 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_adopts_what_the_last_one_left, lab_setup, lab_teardown),
 	    cmocka_unit_test_setup_teardown(test_adopts_another_version, lab_setup, lab_teardown),
 	    cmocka_unit_test_setup_teardown(test_adoption_loses_no_frame, lab_setup, lab_teardown),
+	    cmocka_unit_test_setup_teardown(test_is_made_again_at_once, lab_setup, lab_teardown),
+	    cmocka_unit_test_setup_teardown(test_any_damage_is_mended, lab_setup, lab_teardown),
+	    cmocka_unit_test_setup_teardown(test_nothing_is_mended_that_is_whole, lab_setup, lab_teardown),
+	    cmocka_unit_test_setup_teardown(test_a_change_finds_the_table_gone, lab_setup, lab_teardown),
+	    cmocka_unit_test_setup_teardown(test_tries_until_it_can, lab_setup, lab_teardown),
+	    cmocka_unit_test_setup_teardown(test_guards_by_name, lab_setup, lab_teardown),
 	    cmocka_unit_test_setup_teardown(test_confines_control_traffic, lab_setup, lab_teardown),
 	    cmocka_unit_test_setup_teardown(test_slow_protocols_pass_a_held_leg, lab_setup, lab_teardown),
 	};
