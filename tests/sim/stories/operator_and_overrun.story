@@ -18,3 +18,8 @@ speak h3
 run 100ms
 expect place 1 4 peer-link
 expect tables
+overrun 2
+delete 2 4               # nor is this, and the dump does not mention it
+run 100ms
+expect place 1 4 none
+expect tables
