@@ -17,7 +17,8 @@ struct event_base;
 struct daemon;
 
 /* Builds everything in the order of the list in daemon.c, and on failure takes it down in the reverse order.
- * config is borrowed. 0, or -errno with the reason in why. */
+ * config is borrowed. 0, or -errno with the reason in why; -EKEYREJECTED: a key file can never work as it is.
+ */
 int daemon_create(struct daemon **d, struct event_base *base, const struct config *config, char *why,
 		  size_t size);
 void daemon_destroy(struct daemon *d);

@@ -5,6 +5,7 @@
  */
 #include "mclagd/daemon_state.h"
 
+#include "mclagd/lock.h"
 #include "mclagd/setup.h"
 #include "peerlink/tls.h"
 #include "proto/message.h"
@@ -45,10 +46,25 @@ static void close_basics(struct daemon *d)
 	free(d->legs);
 }
 
+static int open_lock(struct daemon *d, char why[static SETUP_WHY_SIZE])
+{
+	d->lock = -1;
+	return lock_take(&d->lock, why, SETUP_WHY_SIZE);
+}
+
+static void close_lock(struct daemon *d)
+{
+	lock_release(d->lock);
+}
+
+/* A file that is not there may still come; one that says the wrong thing, or says it to everybody, stays
+ * wrong until the operator has been there. */
 static int open_keys(struct daemon *d, char why[static SETUP_WHY_SIZE])
 {
 	int error = setup_secret(&d->config->keys, &d->secret, why);
-	return error ? error : setup_tls(&d->config->keys, &d->tls, why);
+	if (!error)
+		error = setup_tls(&d->config->keys, &d->tls, why);
+	return error == -EINVAL || error == -EACCES ? -EKEYREJECTED : error;
 }
 
 static void close_keys(struct daemon *d)
@@ -172,18 +188,23 @@ static void close_control(struct daemon *d)
 	control_close(d->control);
 }
 
-/* The start-up list; its mirror is the tear-down list. Keys before the dataplane is touched; what the last
- * run knew before the switch, which must not close what goes on; the switch before the domain, which asks it
- * for its facts; the operator's socket last. */
+/* The start-up list; its mirror is the tear-down list. The lock before anything that another mclagd may use;
+ * keys before the dataplane is touched; what the last run knew before the switch, which must not close what
+ * goes on; the switch before the domain, which asks it for its facts; the operator's socket last. */
 static const struct {
 	const char *name;
 	int (*open)(struct daemon *d, char why[static SETUP_WHY_SIZE]);
 	void (*close)(struct daemon *d);
 } rooms[] = {
-    {"daemon", open_basics, close_basics},          {"keys", open_keys, close_keys},
-    {"resume", open_resume, close_resume},          {"switch", open_switch, close_switch},
-    {"domain", open_domain, close_domain},          {"session", open_peerlink, close_peerlink},
-    {"keepalive", open_keepalive, close_keepalive}, {"control", open_control, close_control},
+    {"daemon", open_basics, close_basics},
+    {"lock", open_lock, close_lock},
+    {"keys", open_keys, close_keys},
+    {"resume", open_resume, close_resume},
+    {"switch", open_switch, close_switch},
+    {"domain", open_domain, close_domain},
+    {"session", open_peerlink, close_peerlink},
+    {"keepalive", open_keepalive, close_keepalive},
+    {"control", open_control, close_control},
 };
 
 int daemon_open_rooms(struct daemon *d, char *why, size_t size)

@@ -42,6 +42,7 @@ struct daemon {
 	int leave_ticks;
 
 	struct ring *ring;
+	int lock;
 	struct resume_origin origin;
 	struct resume resume;    /* what the last run left; legs NULL = nothing */
 	struct leg_resume *legs; /* for saving */

@@ -24,8 +24,9 @@
 /* mclagd(8), EXIT STATUS. */
 enum exit_status {
 	EXIT_STOPPED = 0,
-	EXIT_FAILED = 1, /* something of this machine: an interface, a key file, the kernel */
-	EXIT_CONFIG = 2, /* the command line or the configuration: trying again is no use */
+	EXIT_FAILED = 1, /* something of this machine: an interface, the kernel, a file that may still come */
+	EXIT_CONFIG = 2, /* the command line, the configuration, what is in a key file, or who may read it:
+			    trying again is no use */
 };
 
 struct options {
@@ -221,7 +222,7 @@ static int live(struct process *p)
 	int error = daemon_create(&p->daemon, p->base, p->config, why, sizeof(why));
 	if (error) {
 		log_write(&p->log, CONFIG_LOG_ERROR, "daemon", 0, "cannot start: %s", why);
-		return EXIT_FAILED;
+		return error == -EKEYREJECTED ? EXIT_CONFIG : EXIT_FAILED;
 	}
 	log_write(&p->log, CONFIG_LOG_INFO, "daemon", 0,
 		  "mclagd " MCLAGD_VERSION ", domain %u, node %u, %zu mclags", p->config->domain,

@@ -219,9 +219,48 @@ static void cannot_start(void **state)
 	assert_string_equal(r.text, "mclagd: error: daemon: cannot start: switch: br0 (bridge): "
 				    "there is no such bridge\n");
 	lab_run("echo rubbish > %s/peer.pin", r.dir);
-	assert_int_equal(run(&r, "-c", r.config, NULL), 1);
+	assert_int_equal(run(&r, "-c", r.config, NULL), 2); /* the service manager need not try again */
 	assert_non_null(
 	    strstr(r.text, "/peer.pin:1: expected \"sha256:\" and 64 hex digits, at most 8 times\n"));
+	lab_run("chmod 0644 %s/secret", r.dir);
+	assert_int_equal(run(&r, "-c", r.config, NULL), 2);
+	assert_non_null(strstr(r.text, "mclagd: error: daemon: cannot start: keys: "));
+	rig_end(&r);
+}
+
+static bool forwards(const char *port)
+{
+	return lab_try("nft list set bridge mclagd forwarding 2>/dev/null | grep -q '\"%s\"'", port);
+}
+
+/* A second one, started by hand with a state directory of its own, must not touch what the first one does. */
+static void only_one(void **state)
+{
+	(void)state;
+	struct rig r, other;
+	rig_serve(&r);
+	other = r;
+	other.notify = -1;
+	snprintf(other.config, sizeof(other.config), "%s/other.yaml", r.dir);
+	lab_run("mkdir %s/other && sed 's|^\\(control-socket: .*\\)/sock|\\1/other/sock|; "
+		"s|^\\(state-dir: .*\\)|\\1/other|' %s > %s",
+		r.dir, r.config, other.config);
+	start(&r, (char *const[]){dash_c, r.config, NULL});
+	lab_until(NULL, forwards("p1")); /* alone after 5 s */
+	assert_int_equal(run(&other, "-c", other.config, NULL), 1);
+	assert_string_equal(other.text,
+			    "mclagd: error: daemon: cannot start: lock: another mclagd works in this network "
+			    "namespace: stop it first (systemctl stop mclagd, or end the process that "
+			    "`ss -xap | grep @mclagd` shows)\n");
+	assert_true(forwards("p1"));
+	/* The lock goes with its process, however that ends. */
+	kill(r.child, SIGKILL);
+	assert_int_equal(waitpid(r.child, NULL, 0), r.child);
+	close(r.output);
+	start(&other, (char *const[]){dash_c, other.config, NULL});
+	lab_until(NULL, says(&other, "daemon: mclagd " MCLAGD_VERSION ", domain 1"));
+	kill(other.child, SIGTERM);
+	assert_int_equal(finish(&other), 0);
 	rig_end(&r);
 }
 
@@ -252,11 +291,6 @@ static void served(void **state)
 	assert_true(tells(&r, "STOPPING=1\n"));
 	assert_true(says(&r, "daemon: stopped; the dataplane stays as it is\n"));
 	rig_end(&r);
-}
-
-static bool forwards(const char *port)
-{
-	return lab_try("nft list set bridge mclagd forwarding 2>/dev/null | grep -q '\"%s\"'", port);
 }
 
 /* A leg that forwards goes on while nobody is there, and after kill -9, and is taken over by the next run. */
@@ -304,10 +338,7 @@ static void resumed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(command_line),
-	    TEST(cannot_start),
-	    TEST(served),
-	    TEST(resumed),
+	    TEST(command_line), TEST(cannot_start), TEST(only_one), TEST(served), TEST(resumed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
