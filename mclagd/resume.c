@@ -81,8 +81,9 @@ static json_t *pack_state(const struct resume *r)
 	for (size_t i = 0; i < r->leg_count; i++)
 		if (json_array_append_new(legs, pack_leg(&r->legs[i])))
 			abort();
-	json_t *state = json_pack("{s:s, s:s, s:b, s:o}", "role", role_name(r->role), "epoch",
-				  hex(r->epoch, epoch), "peer_link_open", r->peer_link_open, "legs", legs);
+	json_t *state = json_pack("{s:s, s:s, s:s, s:b, s:o}", "verdict", verdict_name(r->verdict), "role",
+				  role_name(r->role), "epoch", hex(r->epoch, epoch), "peer_link_open",
+				  r->peer_link_open, "legs", legs);
 	if (!state)
 		abort();
 	return state;
@@ -167,13 +168,13 @@ static bool unpack_leg(json_t *object, struct leg_resume *l)
 
 static bool unpack_state(json_t *state, struct resume *r)
 {
-	const char *role, *epoch;
+	const char *verdict, *role, *epoch;
 	json_t *legs;
 	int open;
-	if (json_unpack(state, "{s:s, s:s, s:b, s:o}", "role", &role, "epoch", &epoch, "peer_link_open",
-			&open, "legs", &legs) != 0 ||
-	    role_parse(role, &r->role) || !read_u64(epoch, &r->epoch) || !json_is_array(legs) ||
-	    json_array_size(legs) > MCLAG_MAX_COUNT)
+	if (json_unpack(state, "{s:s, s:s, s:s, s:b, s:o}", "verdict", &verdict, "role", &role, "epoch",
+			&epoch, "peer_link_open", &open, "legs", &legs) != 0 ||
+	    verdict_parse(verdict, &r->verdict) || role_parse(role, &r->role) ||
+	    !read_u64(epoch, &r->epoch) || !json_is_array(legs) || json_array_size(legs) > MCLAG_MAX_COUNT)
 		return false;
 	r->peer_link_open = open;
 	for (size_t i = 0; i < json_array_size(legs); i++) {

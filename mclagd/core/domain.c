@@ -247,6 +247,12 @@ static void abandon(struct domain *d, struct step *s)
 	}
 }
 
+static bool arbitrates(const struct domain *d)
+{
+	return d->liveness.verdict == VERDICT_SPLIT && d->role != ROLE_PRIMARY &&
+	       d->config.on_split == SPLIT_ARBITRATE;
+}
+
 /* Everything that follows from the event, in the order of dependence. */
 static void conclude(struct domain *d, struct step *s, enum verdict before)
 {
@@ -264,8 +270,7 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 	session_synced(&d->session, s, d->macs.synced && d->macs.peer_synced);
 	ceiling(d, s);
 	abandon(d, s);
-	d->arbitrating = d->liveness.verdict == VERDICT_SPLIT && d->role != ROLE_PRIMARY &&
-			 d->config.on_split == SPLIT_ARBITRATE;
+	d->arbitrating = arbitrates(d);
 	pair = pair_of(d);
 	mclags_pair(&d->legs, s, &pair);
 	stop(d, s);
@@ -276,7 +281,7 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 	}
 	tell_beacon(d, s, false);
 	replica_pump(&d->macs, s, &d->room);
-	if (d->legs.unsaved) /* last: nobody waits for it */
+	if (d->legs.unsaved || d->liveness.verdict != before) /* last: nobody waits for it */
 		step_action(s, ACTION_SAVE);
 	d->legs.unsaved = false;
 }
@@ -299,9 +304,10 @@ static void start(struct domain *d, struct step *s)
 		d->role_reason = REASON_RESUME;
 	}
 	session_start(&d->session, s);
-	liveness_start(&d->liveness, s, resume && resume->role != ROLE_NONE);
+	liveness_start(&d->liveness, s, resume ? resume->verdict : VERDICT_UNKNOWN);
 	replica_start(&d->macs, s);
-	mclags_start(&d->legs, s, resume);
+	d->arbitrating = arbitrates(d);
+	mclags_start(&d->legs, s, resume, d->arbitrating);
 	tell_beacon(d, s, true);
 }
 

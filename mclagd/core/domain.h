@@ -57,6 +57,7 @@ struct leg_resume {
 };
 
 struct resume {
+	enum verdict verdict; /* about the peer */
 	enum role role;
 	uint64_t epoch;
 	bool peer_link_open;

@@ -149,23 +149,35 @@ static void evaluate(struct liveness *l, struct step *s)
 	}
 }
 
-void liveness_start(struct liveness *l, struct step *s, bool resumed)
+void liveness_start(struct liveness *l, struct step *s, enum verdict before)
 {
 	l->since = s->now;
 	l->carrier_changed = s->now;
 	for (size_t i = 0; i < l->path_count; i++)
 		l->paths[i].changed = s->now;
-	if (!resumed) {
+	switch (before) {
+	case VERDICT_UNKNOWN:
 		if (l->alone_ms > 0)
 			l->alone_at = msec_after(s->now, l->alone_ms);
-		return;
+		break;
+	case VERDICT_ALIVE:
+	case VERDICT_RESTARTING:
+	case VERDICT_SILENT:       /* its dataplane was there: believed until the detection time is over */
+		l->carrier = true; /* the link dump that follows corrects it */
+		for (size_t i = 0; i < l->path_count; i++) {
+			l->paths[i].ever = l->paths[i].up = l->paths[i].assumed = true;
+			l->paths[i].heard = s->now;
+		}
+		liveness_enter(l, s, VERDICT_ALIVE, "resumed: the peer was there before the restart");
+		break;
+	case VERDICT_GONE:
+	case VERDICT_SPLIT:
+	case VERDICT_ALONE:
+		liveness_enter(l, s, before, "resumed: as it was before the restart");
+		break;
+	case VERDICT_COUNT:
+		break;
 	}
-	l->carrier = true; /* the link dump that follows corrects it */
-	for (size_t i = 0; i < l->path_count; i++) {
-		l->paths[i] = (struct liveness_path){
-		    .ever = true, .up = true, .assumed = true, .heard = s->now, .changed = s->now};
-	}
-	liveness_enter(l, s, VERDICT_ALIVE, "resumed: the peer was there before the restart");
 }
 
 /* For the trace: "the peer link", "backup path 1". */

@@ -51,8 +51,8 @@ enum peer_link_state {
 };
 
 void liveness_init(struct liveness *l, const struct domain_config *config);
-/* resumed: the peer was there a moment ago, as a former run of the daemon knew. */
-void liveness_start(struct liveness *l, struct step *s, bool resumed);
+/* before: the verdict of a former run of the daemon, a moment ago; VERDICT_UNKNOWN = there was none. */
+void liveness_start(struct liveness *l, struct step *s, enum verdict before);
 void liveness_heard(struct liveness *l, struct step *s, const struct heard_event *e);
 void liveness_carrier(struct liveness *l, struct step *s, bool carrier);
 void liveness_goodbye(struct liveness *l, struct step *s, const struct goodbye *g, uint64_t boot_id);

@@ -461,11 +461,17 @@ static void resume_leg(struct mclags *ms, struct step *s, const struct leg_resum
 	leg_enter(ms, s, leg, LEG_FORWARDING, REASON_RESUME);
 }
 
-void mclags_start(struct mclags *ms, struct step *s, const struct resume *resume)
+void mclags_start(struct mclags *ms, struct step *s, const struct resume *resume, bool arbitrating)
 {
 	for (size_t i = 0; i < ms->count; i++) {
 		ms->legs[i].since = s->now;
 		ms->legs[i].reason = REASON_START;
+		if (arbitrating) {
+			struct lacp_config own = ms->legs[i].lacp.config;
+
+			own.system = ms->own_system;
+			lacp_init(&ms->legs[i].lacp, &own);
+		}
 	}
 	if (!resume)
 		return;

@@ -86,8 +86,8 @@ struct mclags {
 
 void mclags_init(struct mclags *ms, const struct domain_config *config, struct leg_watch *watch);
 void mclags_release(struct mclags *ms);
-/* resume NULL = everything is closed. */
-void mclags_start(struct mclags *ms, struct step *s, const struct resume *resume);
+/* resume NULL = everything is closed. arbitrating: the former run spoke LACP under our own system id. */
+void mclags_start(struct mclags *ms, struct step *s, const struct resume *resume, bool arbitrating);
 
 void mclags_link(struct mclags *ms, struct step *s, const struct link_event *e);
 void mclags_lacpdu(struct mclags *ms, struct step *s, uint16_t mclag, const struct lacpdu *pdu);

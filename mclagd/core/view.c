@@ -128,6 +128,7 @@ bool domain_mac_next(const struct domain *d, size_t *cursor, struct mac_view *v)
 void domain_resume_state(const struct domain *d, struct resume *r, struct leg_resume *legs)
 {
 	*r = (struct resume){
+	    .verdict = d->liveness.verdict,
 	    .role = d->role,
 	    .epoch = d->epoch,
 	    .peer_link_open = d->legs.peer_link_open,

@@ -18,7 +18,7 @@ static void begin(struct fixture *f, size_t paths)
 	f->config = config_for(1, NULL, 0);
 	f->config.path_count = paths;
 	liveness_init(&f->l, &f->config);
-	liveness_start(&f->l, &f->s, false);
+	liveness_start(&f->l, &f->s, VERDICT_UNKNOWN);
 }
 
 static void hear(struct fixture *f, int64_t at, int path)
@@ -155,7 +155,7 @@ static void resumed_and_cut_off_is_no_proof(void **state)
 
 	(void)state;
 	begin(&f, 2);
-	liveness_start(&f.l, &f.s, true);
+	liveness_start(&f.l, &f.s, VERDICT_ALIVE);
 	assert_int_equal(f.l.verdict, VERDICT_ALIVE);
 	carrier(&f, 1, false); /* assumed until the dump of links says otherwise */
 	timer(&f, 500);

@@ -41,7 +41,7 @@ static void begin(struct fixture *f, enum speaker speaker)
 	f->watch.changed = changed;
 	step_at(&f->s, 1000);
 	mclags_init(&f->ms, &config, &f->watch);
-	mclags_start(&f->ms, &f->s, NULL);
+	mclags_start(&f->ms, &f->s, NULL, false);
 }
 
 static void end(struct fixture *f)
@@ -486,7 +486,7 @@ static void resumed_leg_is_not_touched(void **state)
 
 	(void)state;
 	begin(&f, SPEAKER_STATIC);
-	mclags_start(&f.ms, &f.s, &r);
+	mclags_start(&f.ms, &f.s, &r, false);
 	carrier(&f, true);
 	pair_is(&f, resumed);
 	pair_is(&f, healthy);

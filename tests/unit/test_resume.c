@@ -28,25 +28,27 @@ struct fixture {
 
 static int set_up(void **state)
 {
-	static const struct fixture blank = {
-	    .dir = "/tmp/test_resume.XXXXXX",
-	    .origin = {.kernel_boot = "01234567-89ab-cdef-0123-456789abcdef",
-		       .netns = 0xfedcba9876543210,
-		       .domain = 7,
-		       .node = 2,
-		       .system = {{2, 0, 0, 0, 0, 0xaa}}},
-	    .legs = {{.mclag = 1, .isolated = true},
-		     {.mclag = 65535,
-		      .forwarding = true,
-		      .actor_state = 0xff,
-		      .partner = {.system_priority = 65535,
-				  .system = {{2, 1, 2, 3, 4, 5}},
-				  .key = 1,
-				  .port_priority = 2,
-				  .port = 3,
-				  .state = 0x3d}}},
-	    .resume = {
-		.role = ROLE_SECONDARY, .epoch = UINT64_MAX - 1, .peer_link_open = true, .leg_count = 2}};
+	static const struct fixture blank = {.dir = "/tmp/test_resume.XXXXXX",
+					     .origin = {.kernel_boot = "01234567-89ab-cdef-0123-456789abcdef",
+							.netns = 0xfedcba9876543210,
+							.domain = 7,
+							.node = 2,
+							.system = {{2, 0, 0, 0, 0, 0xaa}}},
+					     .legs = {{.mclag = 1, .isolated = true},
+						      {.mclag = 65535,
+						       .forwarding = true,
+						       .actor_state = 0xff,
+						       .partner = {.system_priority = 65535,
+								   .system = {{2, 1, 2, 3, 4, 5}},
+								   .key = 1,
+								   .port_priority = 2,
+								   .port = 3,
+								   .state = 0x3d}}},
+					     .resume = {.verdict = VERDICT_SPLIT,
+							.role = ROLE_SECONDARY,
+							.epoch = UINT64_MAX - 1,
+							.peer_link_open = true,
+							.leg_count = 2}};
 	struct fixture *f = malloc(sizeof(*f));
 	assert_non_null(f);
 	*f = blank;
