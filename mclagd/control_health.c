@@ -5,6 +5,8 @@
  */
 #include "mclagd/control_health.h"
 
+#include <inttypes.h>
+
 #include "mclagd/control_build.h"
 
 #define SAY(into, ...) build_line(&(into)->lines, &(into)->count, __VA_ARGS__)
@@ -85,6 +87,12 @@ static void judge_pair(const struct domain_view *v, struct health_lines *finding
 		SAY(findings, "the role is not settled");
 	else if (!v->macs.synced || !v->macs.peer_synced)
 		SAY(findings, "the MAC tables of the leaves are not known to be equal");
+	if (v->macs.overflowed)
+		SAY(findings,
+		    "the peer tells of more MACs than entry-limit allows: some of them are not held");
+	if (v->macs.failing)
+		SAY(findings, "the switch refuses MAC entries (%" PRIu64 " so far); they are tried again",
+		    v->macs.failed);
 	if (v->arbitrating)
 		SAY(findings, "this leaf uses a system id of its own: the hosts choose between the leaves");
 }

@@ -465,6 +465,7 @@ static Mclag__Control__TableCounters *table_counters(enum table table, const str
 	m->table = build_text("%s", table_name(table));
 	m->repairs = v->repairs;
 	m->refused = v->refused;
+	m->failed = v->failed;
 	m->moves = v->moves;
 	return m;
 }

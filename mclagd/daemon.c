@@ -25,6 +25,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define KEEP_MS 100 /* between two files of the legs */
+
 /* When we stop: the last word leaves on every path once per tick, and the session has a second to empty. */
 #define LEAVE_TICK_MS 20
 #define LEAVE_WORDS   3
@@ -102,6 +104,7 @@ static void leave(struct daemon *d)
 {
 	d->leaving = true;
 	peerlink_use(d->peerlink, PATH_NONE);
+	d->save = true; /* what still waits */
 	loop_timer_set(d->leave, LEAVE_TICK_MS);
 }
 
@@ -159,15 +162,47 @@ static void tell_trace(struct daemon *d)
 	}
 }
 
+/* --- what a restart needs ---------------------------------------------------------------------------- */
+
+static bool same_pair(const struct resume *a, const struct resume *b)
+{
+	return a->verdict == b->verdict && a->role == b->role && a->epoch == b->epoch &&
+	       a->peer_link_open == b->peer_link_open;
+}
+
+/*
+ * What the pair has become is kept in the wake-up that decided it: a daemon that is killed must not come back
+ * as what it no longer was. The legs are kept at most once in KEEP_MS, since a burst of LACP on hundreds of
+ * legs would have us write all of them for each. A file that is so much older than the dataplane cannot open
+ * a leg (resume_confirm() keeps open what both say), only close one that had opened just before; and what it
+ * says of LACP grows older by a whole restart anyway.
+ */
 static void save_resume(struct daemon *d)
 {
 	struct resume r;
 	char why[RESUME_WHY_SIZE];
-	d->save = false;
 	domain_resume_state(d->domain, &r, d->legs);
+	int64_t wait = KEEP_MS - msec_since(d->now, d->kept_at);
+	if (wait > 0 && !d->leaving && same_pair(&r, &d->kept)) {
+		loop_timer_set(d->saver, wait);
+		return;
+	}
+	loop_timer_stop(d->saver);
+	d->save = false;
+	d->kept_at = d->now;
+	d->kept = r;
+	d->kept.legs = NULL;
 	if (resume_save(d->config->state_dir, &d->origin, &r, why))
 		log_limited(&d->log, &d->saves, d->now, CONFIG_LOG_ERROR, "daemon",
 			    "the state for a restart cannot be kept: %s", why);
+}
+
+static void saver_due(struct loop_timer_handler *handler)
+{
+	struct daemon *d = DAEMON_OF(handler, saver_handler);
+	d->now = clock_now();
+	if (d->save)
+		save_resume(d);
 }
 
 /* --- the loop ---------------------------------------------------------------------------------------- */
@@ -338,6 +373,7 @@ static void set_handlers(struct daemon *d)
 	d->deadline_handler.due = deadline_due;
 	d->work_handler.due = work_due;
 	d->leave_handler.due = leave_due;
+	d->saver_handler.due = saver_due;
 	d->switch_events = (struct switch_events){.event = switch_event, .notice = switch_notice};
 	d->peerlink_owner = (struct peerlink_owner){.opened = session_opened,
 						    .closed = session_closed,

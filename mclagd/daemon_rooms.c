@@ -32,11 +32,13 @@ static int open_basics(struct daemon *d, char why[static SETUP_WHY_SIZE])
 	d->deadline = loop_timer_create(d->base, LOOP_URGENT, &d->deadline_handler);
 	d->work = loop_timer_create(d->base, LOOP_TABLE, &d->work_handler);
 	d->leave = loop_timer_create(d->base, LOOP_PEER, &d->leave_handler);
+	d->saver = loop_timer_create(d->base, LOOP_PEER, &d->saver_handler);
 	return 0;
 }
 
 static void close_basics(struct daemon *d)
 {
+	loop_timer_destroy(d->saver);
 	loop_timer_destroy(d->leave);
 	loop_timer_destroy(d->work);
 	loop_timer_destroy(d->deadline);

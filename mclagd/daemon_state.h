@@ -35,9 +35,9 @@ struct daemon {
 	struct queue queue;
 	bool running; /* inside run() */
 	bool sent;    /* the step sent over the session */
-	bool save;    /* the wake-up changed what a restart needs */
-	struct loop_timer *deadline, *work, *leave;
-	struct loop_timer_handler deadline_handler, work_handler, leave_handler;
+	bool save;    /* what a restart needs has changed since it was kept */
+	struct loop_timer *deadline, *work, *leave, *saver;
+	struct loop_timer_handler deadline_handler, work_handler, leave_handler, saver_handler;
 	bool leaving; /* goodbye is said; the loop ends when it has left */
 	int leave_ticks;
 
@@ -46,6 +46,8 @@ struct daemon {
 	struct resume_origin origin;
 	struct resume resume;    /* what the last run left; legs NULL = nothing */
 	struct leg_resume *legs; /* for saving */
+	struct resume kept;      /* what was saved last, without its legs, ... */
+	struct msec kept_at;     /* ... and when */
 	struct mclag_config *mclags;
 	struct switch_driver *sw;
 	struct switch_events switch_events;

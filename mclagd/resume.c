@@ -4,6 +4,8 @@
  * "state" with sorted keys: it finds a damaged file, and is no protection against root. Numbers that need 64
  * bits are hex strings, since a JSON number is not that wide everywhere.
  *
+ * The text is made in memory and written in one call: jansson itself writes token by token.
+ *
  * No fsync: the file lives in /run, and a kernel that has rebooted has lost the dataplane the file describes.
  */
 #include "mclagd/resume.h"
@@ -102,6 +104,21 @@ static json_t *pack(const struct resume_origin *o, const struct resume *r)
 	return root;
 }
 
+/* 0 or -errno; a short write is a disk that is full. */
+static int write_text(const char *file, const char *text)
+{
+	size_t size = strlen(text);
+	/* The umask may only narrow 0600. A file left by a crash is overwritten. */
+	int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	ssize_t written = write(fd, text, size);
+	int error = written < 0 ? -errno : (size_t)written < size ? -ENOSPC : 0;
+	if (close(fd) < 0 && !error)
+		error = -errno;
+	return error;
+}
+
 int resume_save(const char *dir, const struct resume_origin *o, const struct resume *r,
 		char why[static RESUME_WHY_SIZE])
 {
@@ -109,17 +126,17 @@ int resume_save(const char *dir, const struct resume_origin *o, const struct res
 	snprintf(file, sizeof(file), "%s/" RESUME_FILE, dir);
 	snprintf(fresh, sizeof(fresh), "%s/" RESUME_FILE ".new", dir);
 	json_t *root = pack(o, r);
-	int error = 0;
-	/* The umask may only narrow 0600. A file left by a crash is overwritten. */
-	int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool written = fd >= 0 && json_dumpfd(root, fd, JSON_COMPACT) == 0;
-	if (fd >= 0 && close(fd) < 0)
-		written = false;
-	if (!written || rename(fresh, file) < 0) {
-		error = errno ? -errno : -EIO;
+	char *text = json_dumps(root, JSON_COMPACT);
+	if (!text)
+		abort();
+	int error = write_text(fresh, text);
+	if (!error && rename(fresh, file) < 0)
+		error = -errno;
+	if (error) {
 		snprintf(why, RESUME_WHY_SIZE, "%.200s: %s", fresh, strerror(-error));
 		unlink(fresh);
 	}
+	free(text);
 	json_decref(root);
 	return error;
 }

@@ -94,6 +94,7 @@ struct table_view {
 	uint64_t repairs, moves;
 	uint64_t refused; /* told by the peer, over the limit or impossible */
 	uint64_t failed;  /* writes that the switch refused; tried again */
+	bool failing;     /* some are waiting to be tried again */
 	bool overflowed;  /* the peer's snapshot did not fit: some of its entries are not held */
 };
 

@@ -37,6 +37,7 @@ static void view_macs(const struct replica *r, struct table_view *v)
 	    .programmed = r->programmed_count,
 	    .refused = r->refused,
 	    .failed = r->failed,
+	    .failing = !msec_is_never(r->retry_at),
 	    .overflowed = r->overflowed,
 	    .moves = r->moves,
 	};

@@ -123,14 +123,18 @@ static void show_lacp(const struct sheet *sheet, const Mclag__Control__Counters 
 
 static void show_tables(const struct sheet *sheet, const Mclag__Control__Counters *c)
 {
-	static const struct column columns[] = {
-	    {"TABLE", false, 0}, {"REPAIRS", true, 0}, {"REFUSED", true, 0}, {"MOVES", true, 0}};
-	struct table *t = table_create(columns, 4, 0);
+	static const struct column columns[] = {{"TABLE", false, 0},
+						{"REPAIRS", true, 0},
+						{"REFUSED", true, 0},
+						{"MOVES", true, 0},
+						{"FAILED", true, 0}};
+	struct table *t = table_create(columns, 5, 0);
 
 	for (size_t i = 0; i < c->n_tables; i++) {
 		name_number(t, c->tables[i]->table, c->tables[i]->repairs);
 		number_cell(t, c->tables[i]->refused);
 		number_cell(t, c->tables[i]->moves);
+		number_cell(t, c->tables[i]->failed);
 	}
 	table_finish(t, sheet);
 }

@@ -169,6 +169,13 @@ static void the_pair(void **state)
 	p.view.role = ROLE_NONE;
 	assert_judged(&p, DEGRADED, LINES("the role is not settled"), LINES());
 	p = in_order();
+	p.view.macs.overflowed = p.view.macs.failing = true;
+	p.view.macs.failed = 12;
+	assert_judged(&p, DEGRADED,
+		      LINES("the peer tells of more MACs than entry-limit allows: some of them are not held",
+			    "the switch refuses MAC entries (12 so far); they are tried again"),
+		      LINES());
+	p = in_order();
 	p.view.stopping = p.view.arbitrating = true;
 	assert_judged(&p, DEGRADED,
 		      LINES("this leaf is stopping: goodbye is said",

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -149,6 +150,59 @@ static void kept(void **state)
 	f->resume.peer_link_open = false;
 	save(f); /* over the old one */
 	expect_same(f);
+}
+
+/* write(2) calls of this process, proc(5). */
+static unsigned long long writes(void)
+{
+	unsigned long long count = 0;
+	char line[64];
+	FILE *file = fopen("/proc/self/io", "re");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "syscw: %llu", &count) == 1)
+			break;
+	fclose(file);
+	return count;
+}
+
+/* It is written while keepalives wait: one call, however many legs there are. */
+static void written_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct leg_resume *legs = calloc(MCLAG_MAX_COUNT, sizeof(*legs));
+	char why[RESUME_WHY_SIZE];
+	struct resume r;
+	assert_non_null(legs);
+	for (uint16_t i = 0; i < MCLAG_MAX_COUNT; i++) {
+		legs[i] = f->legs[1];
+		legs[i].mclag = (uint16_t)(i + 1);
+	}
+	f->resume.legs = legs;
+	f->resume.leg_count = MCLAG_MAX_COUNT;
+	unsigned long long before = writes();
+	save(f);
+	assert_int_equal(writes() - before, 1);
+	assert_int_equal(resume_load(f->dir, &f->origin, &r, why), 0);
+	assert_int_equal(r.leg_count, MCLAG_MAX_COUNT);
+	resume_clear(&r);
+	free(legs);
+}
+
+static void disk_full(void **state)
+{
+	struct fixture *f = *state;
+	char why[RESUME_WHY_SIZE] = "", expected[RESUME_WHY_SIZE];
+	save(f);
+	const struct rlimit small = {.rlim_cur = 100, .rlim_max = RLIM_INFINITY};
+	const struct rlimit none = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	int error = resume_save(f->dir, &f->origin, &f->resume, why);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	assert_int_equal(error, -ENOSPC);
+	snprintf(expected, sizeof(expected), "%s.new: No space left on device", f->file);
+	assert_string_equal(why, expected);
+	expect_same(f); /* the old one stays */
 }
 
 static void not_there(void **state)
@@ -304,6 +358,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(kept, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(written_at_once, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(disk_full, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(not_there, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(cannot_be_kept, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(foreign, set_up, tear_down),
