@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * switch.h answered with a Linux bridge: ports, gates and LACPDUs here, the first look at all of them in
- * linux_open.c, the MAC table in linux_table.c.
+ * switch.h answered with a Linux bridge: ports and LACPDUs here, the first look at all of them in linux_open.c,
+ * gates in linux_gates.c, the MAC table in linux_table.c.
  *
  * A port is known by its name. It is `there` while an interface of that name is a port of the bridge; when
  * one comes (back), it gets its settings again (learning, backup port) and its LACPDU socket. Everybody may
  * change links at any time, so each change told by netlink/link.h is compared with what should be, and put
  * right.
  *
- * Gates of one batch become one nftables transaction: when a peer dies with 500 mclags, isolation is lifted
- * from all of them at once. If that is refused each is tried alone, so that one bad port does not hold the
- * others.
+ * A port that is not there when the daemon starts is a port that went away before: named once, held, without
+ * carrier, used when it comes.
  */
 #include "mclagd/linux.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +20,7 @@
 #include <string.h>
 
 #define LINK_RETRY_MS 1000
+#define RETRY_MS      1000 /* a socket that could not be opened */
 
 #define DRIVER_OF(pointer, member)                                                                           \
 	((struct switch_driver *)(void *)((char *)(pointer)-offsetof(struct switch_driver, member)))
@@ -126,14 +125,36 @@ static void lacpdu_down(struct lacpdu_handler *handler, int error)
 	(void)error;
 }
 
+/* Without a socket the leg is held for want of a partner, so it is tried until it works: what is missing,
+ * memory or a descriptor, comes back. */
 static void open_lacpdu(struct port *p, const struct link *l)
 {
 	char why[LINUX_WHY_SIZE];
 	p->lacpdu_handler = (struct lacpdu_handler){.received = lacpdu_received, .down = lacpdu_down};
 	if (lacpdu_open(&p->lacpdu, p->sw->base, l->ifindex, l->mac, &p->lacpdu_handler, why, sizeof(why))) {
 		p->lacpdu = NULL;
-		linux_notice(p->sw, "%s: no LACP: %s", p->name, why);
+		if (!p->mute)
+			linux_notice(p->sw, "%s: no LACP: %s; trying again", p->name, why);
+		p->mute = true;
+		loop_timer_set(p->sw->retry, RETRY_MS);
+	} else if (p->mute) {
+		p->mute = false;
+		linux_notice(p->sw, "%s: LACP is spoken now", p->name);
 	}
+}
+
+static void close_lacpdu(struct port *p)
+{
+	if (p->lacpdu) {
+		struct lacpdu_counters c = lacpdu_counters(p->lacpdu);
+		p->lacpdu_before.received += c.received;
+		p->lacpdu_before.sent += c.sent;
+		p->lacpdu_before.refused += c.refused;
+		p->lacpdu_before.errors += c.errors;
+	}
+	lacpdu_close(p->lacpdu);
+	p->lacpdu = NULL;
+	p->mute = false;
 }
 
 static void send_lacpdu(struct switch_driver *sw, const struct action *a)
@@ -184,8 +205,7 @@ static void leave_port(struct port *p)
 	if (!p->there)
 		return;
 	linux_notice(p->sw, "%s is no port of %s any more", p->name, p->sw->config->bridge);
-	lacpdu_close(p->lacpdu);
-	p->lacpdu = NULL;
+	close_lacpdu(p);
 	p->there = false;
 	tell_link(p, false, 0);
 }
@@ -194,7 +214,8 @@ static void enter_port(struct port *p, const struct link *l)
 {
 	struct switch_driver *sw = p->sw;
 	if (sw->started)
-		linux_notice(sw, "%s is a port of %s again", p->name, sw->config->bridge);
+		linux_notice(sw, "%s is a port of %s %s", p->name, sw->config->bridge,
+			     p->ifindex ? "again" : "now");
 	p->there = true;
 	p->ifindex = l->ifindex;
 	index_ports(sw);
@@ -268,6 +289,8 @@ static void link_changed(struct link_handler *handler, const struct link *l)
 		index_ports(sw);
 	}
 	struct port *named = port_by_name(sw, l->name);
+	if (sw->via_missing && strcmp(l->name, sw->config->via.interface) == 0)
+		linux_settle_via(sw);
 	if (strcmp(l->name, sw->config->bridge) == 0)
 		update_bridge(sw, l);
 	else if (l->ifindex == sw->bridge)
@@ -320,80 +343,23 @@ static void link_again(struct loop_timer_handler *handler)
 		link_failed(&sw->link_handler, -EIO, why);
 }
 
-/* --- gates ------------------------------------------------------------------------------------------- */
-
-static void ask_gate(struct switch_driver *sw, const struct action *a)
+/* What could not be opened. */
+static void retry(struct loop_timer_handler *handler)
 {
-	struct port *p = linux_port_by_place(sw, a->gate.port);
-	assert(p);
-	if (a->kind == ACTION_FORWARD) {
-		p->wish.forwarding = a->gate.on;
-		p->forward_asked = true;
-	} else {
-		p->wish.isolated = a->gate.on;
-		p->isolate_asked = true;
+	struct switch_driver *sw = DRIVER_OF(handler, retry_handler);
+	for (size_t i = 0; i < sw->port_count; i++) {
+		struct port *p = &sw->ports[i];
+		const struct link *l = p->there && p->mute ? link_by_index(sw->links, p->ifindex) : NULL;
+		if (l)
+			open_lacpdu(p, l);
 	}
-	sw->gates_asked = true;
-}
-
-/* 0 or -errno; on success the gates are as wished. */
-static int set_gates(struct switch_driver *sw, struct port *const *ports, size_t count, char *why,
-		     size_t size)
-{
-	struct isolation_leg *rows = calloc(count ? count : 1, sizeof(*rows));
-	if (!rows)
-		abort();
-	for (size_t i = 0; i < count; i++)
-		rows[i] = ports[i]->wish;
-	int error = isolation_set(sw->isolation, rows, count, why, size);
-	for (size_t i = 0; !error && i < count; i++)
-		ports[i]->gate = ports[i]->wish;
-	free(rows);
-	return error;
-}
-
-static void done(const struct port *p, bool isolate, bool on, bool ok)
-{
-	linux_event(p->sw, &(struct event){.kind = EVENT_DONE, .done = {p->place, isolate, on, ok}});
-}
-
-static void answer_gate(struct port *p, bool ok)
-{
-	const struct isolation_leg asked = p->wish;
-	bool forward = p->forward_asked, isolate = p->isolate_asked;
-	p->forward_asked = p->isolate_asked = false;
-	if (!ok)
-		p->wish = p->gate;
-	if (forward)
-		done(p, false, asked.forwarding, ok);
-	if (isolate)
-		done(p, true, asked.isolated, ok);
-}
-
-static void flush_gates(struct switch_driver *sw)
-{
-	char why[LINUX_WHY_SIZE];
-	struct port **asked = calloc(sw->port_count, sizeof(struct port *));
-	size_t count = 0;
-	if (!asked)
-		abort();
-	sw->gates_asked = false;
-	for (size_t i = 0; i < sw->port_count; i++)
-		if (sw->ports[i].forward_asked || sw->ports[i].isolate_asked)
-			asked[count++] = &sw->ports[i];
-	bool ok = set_gates(sw, asked, count, why, sizeof(why)) == 0;
-	for (size_t i = 0; i < count; i++) {
-		bool alone = ok || (count > 1 && set_gates(sw, &asked[i], 1, why, sizeof(why)) == 0);
-		if (!alone)
-			linux_notice(sw, "%s: the gate cannot be set: %s", asked[i]->name, why);
-		answer_gate(asked[i], alone);
-	}
-	free(asked);
+	if (sw->via_missing)
+		linux_settle_via(sw);
 }
 
 /* --- switch.h ---------------------------------------------------------------------------------------- */
 
-/* Gates first: nothing may forward before anything else is touched. */
+/* Gates first, by name: nothing may forward before anything else is looked at or touched. */
 int switch_open(struct switch_driver **sw, struct event_base *base, const struct config *config, bool resume,
 		struct switch_events *events, char *why, size_t size)
 {
@@ -408,11 +374,12 @@ int switch_open(struct switch_driver **sw, struct event_base *base, const struct
 						.failed = link_failed,
 						.overrun = link_overrun};
 	n->link_retry_handler.due = link_again;
-	int error = linux_open_links(n, why, size);
+	n->retry_handler.due = retry;
+	int error = linux_guard_gates(config, resume, why, size);
 	if (!error)
-		error = linux_check_ports(n, why, size);
+		error = linux_open_links(n, why, size);
 	if (!error)
-		error = linux_open_gates(n, resume, why, size);
+		error = linux_open_gates(n, why, size);
 	if (!error)
 		error = linux_table_open(n, why, size);
 	if (error) {
@@ -420,8 +387,14 @@ int switch_open(struct switch_driver **sw, struct event_base *base, const struct
 		return error;
 	}
 	link_synced(&n->link_handler);
+	linux_tell_missing(n);
 	*sw = n;
 	return 0;
+}
+
+int switch_close_gates(const struct config *config, char *why, size_t size)
+{
+	return linux_guard_gates(config, true, why, size);
 }
 
 void switch_facts(const struct switch_driver *sw, struct switch_facts *facts)
@@ -435,47 +408,6 @@ void switch_facts(const struct switch_driver *sw, struct switch_facts *facts)
 	}
 	if (via)
 		memcpy(facts->via.byte, via->mac, sizeof(via->mac));
-}
-
-size_t switch_legs(struct switch_driver *sw, struct switch_leg *legs, size_t room, bool *peer_link_open)
-{
-	char why[LINUX_WHY_SIZE];
-	size_t count = sw->port_count - 1 < room ? sw->port_count - 1 : room;
-	*peer_link_open = false;
-	if (linux_read_gates(sw, why, sizeof(why))) {
-		linux_notice(sw, "cannot read what is forwarding: %s", why);
-		return 0;
-	}
-	*peer_link_open = linux_peer_link(sw)->gate.forwarding;
-	for (size_t i = 0; i < count; i++)
-		legs[i] = (struct switch_leg){.mclag = sw->ports[i].place.mclag,
-					      .forwarding = sw->ports[i].gate.forwarding,
-					      .isolated = sw->ports[i].gate.isolated};
-	return count;
-}
-
-int switch_restore(struct switch_driver *sw, const struct switch_leg *legs, size_t count, bool peer_link_open,
-		   char *why, size_t size)
-{
-	struct port **all = calloc(sw->port_count, sizeof(struct port *));
-	if (!all)
-		abort();
-	for (size_t i = 0; i < sw->port_count; i++) {
-		all[i] = &sw->ports[i];
-		all[i]->wish.forwarding = all[i]->wish.isolated = false;
-	}
-	linux_peer_link(sw)->wish.forwarding = peer_link_open;
-	for (size_t i = 0; i < count; i++) {
-		struct port *p =
-		    linux_port_by_place(sw, (struct place){.kind = PLACE_LEG, .mclag = legs[i].mclag});
-		if (!p)
-			continue;
-		p->wish.forwarding = legs[i].forwarding;
-		p->wish.isolated = legs[i].isolated;
-	}
-	int error = set_gates(sw, all, sw->port_count, why, size);
-	free(all);
-	return error;
 }
 
 void switch_start(struct switch_driver *sw)
@@ -493,7 +425,7 @@ void switch_perform(struct switch_driver *sw, const struct action *a)
 		return;
 	case ACTION_FORWARD:
 	case ACTION_ISOLATE:
-		ask_gate(sw, a);
+		linux_ask_gate(sw, a);
 		return;
 	case ACTION_PROGRAM:
 		linux_table_program(sw, &a->program);
@@ -517,8 +449,7 @@ void switch_perform(struct switch_driver *sw, const struct action *a)
 
 void switch_flush(struct switch_driver *sw)
 {
-	if (sw->gates_asked)
-		flush_gates(sw);
+	linux_flush_gates(sw);
 	linux_table_flush(sw);
 }
 
@@ -528,10 +459,11 @@ void switch_close(struct switch_driver *sw)
 		return;
 	linux_table_close(sw);
 	for (size_t i = 0; i < sw->port_count; i++)
-		lacpdu_close(sw->ports[i].lacpdu);
+		close_lacpdu(&sw->ports[i]);
 	isolation_close(sw->isolation);
 	link_close(sw->links);
 	loop_timer_destroy(sw->link_retry);
+	loop_timer_destroy(sw->retry);
 	free(sw->by_index);
 	free(sw->ports);
 	free(sw);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * linux.h - private to linux.c (ports, gates, LACPDUs), linux_open.c and linux_table.c (the MAC table): the
- * switch that is a Linux bridge. Everybody else sees switch.h only.
+ * linux.h - private to linux.c (ports, LACPDUs), linux_open.c, linux_gates.c and linux_table.c (the MAC table):
+ * the switch that is a Linux bridge. Everybody else sees switch.h only.
  */
 #ifndef MCLAGD_LINUX_H
 #define MCLAGD_LINUX_H
@@ -28,6 +28,8 @@ struct port {
 	uint32_t speed;
 	struct lacpdu_socket *lacpdu; /* NULL while it cannot be open */
 	struct lacpdu_handler lacpdu_handler;
+	bool mute;                            /* it could not be opened, and that was said */
+	struct lacpdu_counters lacpdu_before; /* of the sockets that were closed */
 	uint64_t bad_lacpdus[LACPDU_ERROR_COUNT];
 	struct isolation_leg gate;         /* what the dataplane does */
 	struct isolation_leg wish;         /* what it shall do after the flush */
@@ -45,7 +47,11 @@ struct switch_driver {
 	char link_failure[LINUX_WHY_SIZE]; /* of the last dump of links */
 	struct loop_timer *link_retry;
 	struct loop_timer_handler link_retry_handler;
+	struct loop_timer *retry; /* of what could not be opened: LACPDU sockets, the via */
+	struct loop_timer_handler retry_handler;
 	struct isolation *isolation;
+	struct isolation_handler isolation_handler;
+	bool via_missing; /* so control traffic is confined as far as the configuration tells */
 	bool gates_asked;
 	int bridge; /* ifindex; 0 while there is none */
 	struct fdb *fdb;
@@ -71,10 +77,20 @@ struct port *linux_peer_link(const struct switch_driver *sw);
 void linux_make_ports(struct switch_driver *sw);
 /* Runs the loop until every link has been told once; the handlers are set before. */
 int linux_open_links(struct switch_driver *sw, char *why, size_t size);
-int linux_check_ports(const struct switch_driver *sw, char *why, size_t size);
-int linux_open_gates(struct switch_driver *sw, bool resume, char *why, size_t size);
+int linux_open_gates(struct switch_driver *sw, char *why, size_t size);
+/* Names the ports that are not there. */
+void linux_tell_missing(const struct switch_driver *sw);
+/* Before all of them, and without a switch: closes the gates, or keeps those of a former run. */
+int linux_guard_gates(const struct config *c, bool resume, char *why, size_t size);
+/* The via has come: confines what runs over it; tries again by itself. */
+void linux_settle_via(struct switch_driver *sw);
+
+/* linux_gates.c */
+int linux_watch_gates(struct switch_driver *sw, char *why, size_t size);
 /* What the dataplane does, into each port's gate. */
 int linux_read_gates(struct switch_driver *sw, char *why, size_t size);
+void linux_ask_gate(struct switch_driver *sw, const struct action *a);
+void linux_flush_gates(struct switch_driver *sw);
 
 /* linux_table.c */
 int linux_table_open(struct switch_driver *sw, char *why, size_t size);

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The first look at the machine: are the ports that the configuration names there, and can the peer be
- * reached over the peer link? What is wrong is said once, by the name of the interface, before anything is
- * changed. Then the gates are closed, or, when a former run left them, taken over as they are.
+ * The first look at the machine. Before it the gates are closed by name, or, when a former run left them, kept
+ * as they are: nobody waits for this daemon with what passes.
+ *
+ * What may come later is no reason to stay down, since a leaf whose daemon does not start loses all its legs
+ * for one: a leg or the peer link that is not there, or not yet in the bridge, is held and without carrier; a
+ * via that is not there (it goes with the peer link's port when it is a VLAN of it) leaves the session to the
+ * backup paths. The bridge itself must be there: the leaf's own identity is its address, and without it
+ * nothing passes anyway. What can never work is refused, by the name of the interface.
  */
 #include "mclagd/linux.h"
 
@@ -14,7 +19,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_NAME "mclagd"
+#define TABLE_NAME   "mclagd"
+#define VIA_RETRY_MS 1000
 
 static int explain(char *why, size_t size, int error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -49,6 +55,7 @@ void linux_make_ports(struct switch_driver *sw)
 int linux_open_links(struct switch_driver *sw, char *why, size_t size)
 {
 	sw->link_retry = loop_timer_create(sw->base, LOOP_URGENT, &sw->link_retry_handler);
+	sw->retry = loop_timer_create(sw->base, LOOP_PEER, &sw->retry_handler);
 	int error = link_open(&sw->links, sw->base, 0, &sw->link_handler, why, size);
 	while (!error && !sw->synced) {
 		error = loop_turn(sw->base);
@@ -59,31 +66,22 @@ int linux_open_links(struct switch_driver *sw, char *why, size_t size)
 	return error;
 }
 
-static int check_port(const struct switch_driver *sw, const char *name, const char *what, char *why,
-		      size_t size)
+void linux_tell_missing(const struct switch_driver *sw)
 {
-	const struct link *l = link_by_name(sw->links, name),
-			  *bridge = link_by_name(sw->links, sw->config->bridge);
-	if (!l)
-		return explain(why, size, -ENODEV, "%s (%s): there is no such interface", name, what);
-	if (!l->is_port || l->master != bridge->ifindex)
-		return explain(why, size, -ENODEV, "%s (%s): is no port of %s", name, what, bridge->name);
-	return 0;
-}
-
-int linux_check_ports(const struct switch_driver *sw, char *why, size_t size)
-{
-	const struct config *c = sw->config;
-	const struct link *bridge = link_by_name(sw->links, c->bridge);
-	if (!bridge || strcmp(bridge->kind, "bridge") != 0)
-		return explain(why, size, -ENODEV, "%s (bridge): there is no such bridge", c->bridge);
-	int error = check_port(sw, c->peer_link, "peer link", why, size);
-	for (size_t i = 0; !error && i < c->mclag_count; i++) {
-		char what[16];
-		snprintf(what, sizeof(what), "mclag %u", c->mclags[i].id);
-		error = check_port(sw, c->mclags[i].port, what, why, size);
+	for (size_t i = 0; i < sw->port_count; i++) {
+		const struct port *p = &sw->ports[i];
+		char what[16] = "peer link";
+		if (p->there)
+			continue;
+		if (p->place.kind == PLACE_LEG)
+			snprintf(what, sizeof(what), "mclag %u", p->place.mclag);
+		if (link_by_name(sw->links, p->name))
+			linux_notice(sw, "%s (%s): is no port of %s; held until it is", p->name, what,
+				     sw->config->bridge);
+		else
+			linux_notice(sw, "%s (%s): there is no such interface; held until there is", p->name,
+				     what);
 	}
-	return error;
 }
 
 static bool address_of(const char *text, struct isolation_address *a)
@@ -129,7 +127,8 @@ static int own_addresses(const struct config_path *via, struct isolation_control
 }
 
 /* A VLAN of the peer link's port takes its frames before the bridge sees them. The bridge, or a VLAN of it,
- * would send control traffic out of every port, so it is confined to the peer link. */
+ * would send control traffic out of every port, so it is confined to the peer link; and so is a configured
+ * address as long as nobody knows which of the two it will be on. */
 static int control_rules(const struct switch_driver *sw, struct isolation_control *control, char *why,
 			 size_t size)
 {
@@ -137,24 +136,23 @@ static int control_rules(const struct switch_driver *sw, struct isolation_contro
 	const struct link *via = link_by_name(sw->links, c->via.interface);
 	const struct link *bridge = link_by_name(sw->links, c->bridge);
 	const struct link *port = link_by_name(sw->links, c->peer_link);
-	if (!via)
-		return explain(why, size, -ENODEV, "%s (via): there is no such interface", c->via.interface);
-	bool vlan = strcmp(via->kind, "vlan") == 0;
-	if (vlan && via->lower == port->ifindex)
+	bool vlan = via && strcmp(via->kind, "vlan") == 0;
+	*control = (struct isolation_control){0};
+	if (vlan && port && via->lower == port->ifindex)
 		return 0;
-	if (via->ifindex != bridge->ifindex && !(vlan && via->lower == bridge->ifindex))
+	if (via && !(bridge && (via->ifindex == bridge->ifindex || (vlan && via->lower == bridge->ifindex))))
 		return explain(why, size, -EINVAL,
 			       "%s (via): neither a VLAN of %s nor %s nor a VLAN of it, so it does not "
 			       "ride the peer link",
-			       via->name, port->name, bridge->name);
-	control->confine = true;
+			       via->name, c->peer_link, c->bridge);
 	control->session_port = c->session_port;
 	control->keepalive_port = c->keepalive_port;
 	int error = own_addresses(&c->via, control);
-	if (error || control->own_count == 0)
+	if (via && (error || control->own_count == 0))
 		return explain(why, size, error ? error : -EADDRNOTAVAIL,
 			       "%s (via): has no address yet, so the peer cannot be found over it",
 			       via->name);
+	control->confine = control->own_count > 0;
 	control->peer_count = address_of(c->via.peer, &control->peer[0]);
 	control->discovery = control->peer_count == 0;
 	control->discovery_port = c->keepalive_port;
@@ -162,39 +160,70 @@ static int control_rules(const struct switch_driver *sw, struct isolation_contro
 	return 0;
 }
 
-int linux_read_gates(struct switch_driver *sw, char *why, size_t size)
+/* Legs in the order of the configuration, which linux_make_ports() keeps. */
+static struct isolation_config gates_of(const struct config *c, bool adopt)
 {
-	struct isolation_leg *rows = calloc(sw->port_count, sizeof(*rows));
-	if (!rows)
+	struct isolation_config gates = {
+	    .table = TABLE_NAME, .peer_link = c->peer_link, .leg_count = c->mclag_count, .adopt = adopt};
+	const char **names = calloc(c->mclag_count + 1, sizeof(*names));
+	if (!names)
 		abort();
-	int error = isolation_adopted(sw->isolation, rows, why, size);
-	for (size_t i = 0; !error && i < sw->port_count; i++) {
-		struct port *p = &sw->ports[i];
-		p->gate = rows[i];
-		if (!p->forward_asked && !p->isolate_asked)
-			p->wish = rows[i];
-	}
-	free(rows);
+	for (size_t i = 0; i < c->mclag_count; i++)
+		names[i] = c->mclags[i].port;
+	gates.legs = names;
+	return gates;
+}
+
+int linux_guard_gates(const struct config *c, bool resume, char *why, size_t size)
+{
+	struct isolation_config gates = gates_of(c, resume);
+	int error = isolation_guard(&gates, why, size);
+	free((void *)gates.legs);
 	return error;
 }
 
-int linux_open_gates(struct switch_driver *sw, bool resume, char *why, size_t size)
+/* What the table says is kept: isolation_guard() has seen to it. */
+static int open_gates(struct switch_driver *sw, char *why, size_t size)
 {
-	struct isolation_config c = {.table = TABLE_NAME,
-				     .peer_link = sw->config->peer_link,
-				     .leg_count = sw->port_count - 1,
-				     .adopt = resume};
-	const char **names = calloc(sw->port_count, sizeof(*names));
-	if (!names)
-		abort();
-	for (size_t i = 0; i < c.leg_count; i++)
-		names[i] = sw->ports[i].name;
-	c.legs = names;
-	int error = control_rules(sw, &c.control, why, size);
+	struct isolation_config gates = gates_of(sw->config, true);
+	struct isolation *fresh = NULL;
+	int error = control_rules(sw, &gates.control, why, size);
 	if (!error)
-		error = isolation_open(&sw->isolation, &c, why, size);
+		error = isolation_open(&fresh, &gates, why, size);
+	free((void *)gates.legs);
+	if (error)
+		return error;
+	isolation_close(sw->isolation);
+	sw->isolation = fresh;
+	error = linux_watch_gates(sw, why, size);
+	return error ? error : linux_read_gates(sw, why, size);
+}
+
+int linux_open_gates(struct switch_driver *sw, char *why, size_t size)
+{
+	const struct config *c = sw->config;
+	const struct link *bridge = link_by_name(sw->links, c->bridge);
+	if (!bridge || strcmp(bridge->kind, "bridge") != 0)
+		return explain(why, size, -ENODEV, "%s (bridge): there is no such bridge", c->bridge);
+	sw->via_missing = !link_by_name(sw->links, c->via.interface);
+	if (sw->via_missing)
+		linux_notice(sw,
+			     "%s (via): there is no such interface; the backup paths must do until there is",
+			     c->via.interface);
+	return open_gates(sw, why, size);
+}
+
+void linux_settle_via(struct switch_driver *sw)
+{
+	char why[LINUX_WHY_SIZE];
+	if (!link_by_name(sw->links, sw->config->via.interface))
+		return;
+	int error = open_gates(sw, why, sizeof(why));
+	sw->via_missing = error != 0;
 	if (!error)
-		error = linux_read_gates(sw, why, size);
-	free(names);
-	return error;
+		linux_notice(sw, "%s (via) is there now", sw->config->via.interface);
+	else if (error != -EADDRNOTAVAIL)
+		linux_notice(sw, "%s", why);
+	if (error)
+		loop_timer_set(sw->retry, VIA_RETRY_MS); /* its address comes later than the interface */
 }

@@ -38,9 +38,15 @@ struct switch_facts {
 	int64_t ageing_ms;
 };
 
-/* Opens and prepares the ports named in the configuration (fail closed: nothing forwards). resume: leave in
- * place what forwards and is isolated now. May run the loop until the ports are known, so nothing else lives
- * on it yet. 0, or -errno with text in why naming the port and what is wrong. */
+/* Before the network comes up: nothing forwards on a leg or the peer link from now on, whether they are there
+ * or not. What a running daemon, or one that comes back, has open stays open. Needs no event base. 0, or -errno
+ * with text in why. */
+int switch_close_gates(const struct config *config, char *why, size_t size);
+/* Opens and prepares the ports named in the configuration (fail closed: before anything else is looked at,
+ * nothing forwards, whatever this returns). resume: leave in place what forwards and is isolated now. A port
+ * that is missing is told by a notice, and has no carrier until it comes. May run the loop until the ports are
+ * known, so nothing else lives on it yet. 0, or -errno with text in why naming the interface and what is wrong.
+ */
 int switch_open(struct switch_driver **sw, struct event_base *base, const struct config *config, bool resume,
 		struct switch_events *events, char *why, size_t size);
 void switch_facts(const struct switch_driver *sw, struct switch_facts *facts);

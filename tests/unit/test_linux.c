@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define EVENTS_MAX  512
 #define NOTICES_MAX 32
@@ -26,6 +28,7 @@ struct rig {
 	size_t count;
 	char notices[NOTICES_MAX][256];
 	size_t notice_count;
+	bool closes_lost_legs; /* as the core does, from inside the event */
 	char why[256];
 };
 
@@ -37,6 +40,11 @@ static void on_event(struct switch_events *self, const struct event *e)
 	struct rig *r = (struct rig *)(void *)((char *)self - offsetof(struct rig, events));
 	assert_true(r->count < EVENTS_MAX);
 	r->log[r->count++] = *e;
+	if (r->closes_lost_legs && e->kind == EVENT_LINK && !e->link.carrier) {
+		switch_perform(r->sw,
+			       &(struct action){.kind = ACTION_FORWARD, .gate = {e->link.port, false}});
+		switch_flush(r->sw);
+	}
 }
 
 static void on_notice(struct switch_events *self, const char *text)
@@ -176,6 +184,13 @@ static bool is_set_up(const char *leg)
 	       lab_try("bridge -d link show dev %s | grep -q 'backup_port pl'", leg);
 }
 
+static void make_port(const char *name, const char *far)
+{
+	lab_run("ip link add %s type veth peer %s && ip link set %s up && ip link set %s up && "
+		"ip link set %s master br0",
+		name, far, far, name, name);
+}
+
 /* --- opening ----------------------------------------------------------------------------------------- */
 
 static void expect_refused(struct rig *r, const char *why)
@@ -185,7 +200,14 @@ static void expect_refused(struct rig *r, const char *why)
 	assert_string_equal(r->why, why);
 }
 
-/* Each error names the interface, and nothing has been changed. */
+static bool nothing_forwards(void)
+{
+	return lab_try("nft list set bridge mclagd legs | grep -q p1") &&
+	       lab_try("! nft list set bridge mclagd forwarding | grep -q elements");
+}
+
+/* What can never work, and what nothing can do without. Each error names the interface; the gates are closed
+ * all the same, and nothing else has been changed. */
 static void refused(void **state)
 {
 	struct rig r;
@@ -196,14 +218,6 @@ static void refused(void **state)
 	strcpy(r.config->bridge, "p1");
 	expect_refused(&r, "p1 (bridge): there is no such bridge");
 	*r.config = good;
-	strcpy(r.config->peer_link, "nopl");
-	expect_refused(&r, "nopl (peer link): there is no such interface");
-	*r.config = good;
-	strcpy(r.config->mclags[1].port, "h2");
-	expect_refused(&r, "h2 (mclag 2): is no port of br0");
-	*r.config = good;
-	strcpy(r.config->via.interface, "via0");
-	expect_refused(&r, "via0 (via): there is no such interface");
 	strcpy(r.config->via.interface, "h1");
 	expect_refused(
 	    &r, "h1 (via): neither a VLAN of pl nor br0 nor a VLAN of it, so it does not ride the peer link");
@@ -211,8 +225,81 @@ static void refused(void **state)
 	r.config->via.address[0] = r.config->via.peer[0] = 0;
 	lab_run("ip addr flush dev br0");
 	expect_refused(&r, "br0 (via): has no address yet, so the peer cannot be found over it");
-	assert_false(lab_try("nft list table bridge mclagd >/dev/null 2>&1"));
+	assert_true(nothing_forwards());
 	assert_false(is_set_up("p1"));
+	rig_end(&r);
+}
+
+/* Before anything is there; and a second time it does not disturb what runs. */
+static void gates_closed_early(void **state)
+{
+	struct rig r;
+	lab_require_root();
+	r.config = calloc(1, sizeof(*r.config));
+	assert_non_null(r.config);
+	*r.config = (struct config){.peer_link = "pl",
+				    .mclag_count = 2,
+				    .mclags = {{.id = 1, .port = "p1"}, {.id = 2, .port = "p2"}}};
+	assert_int_equal(switch_close_gates(r.config, r.why, sizeof(r.why)), 0);
+	assert_true(nothing_forwards());
+	free(r.config);
+	rig_init(&r, state);
+	rig_open(&r, false);
+	perform_gate(&r, ACTION_FORWARD, LEG1, true);
+	switch_flush(r.sw);
+	assert_int_equal(switch_close_gates(r.config, r.why, sizeof(r.why)), 0);
+	expect_legs(&r, true, false, false, false, false);
+	rig_end(&r);
+}
+
+/* A leaf that starts without a leg, without one in the bridge, and without its peer link: held, told, and used
+ * when they come. */
+static void ports_missing(void **state)
+{
+	struct rig r;
+	rig_init(&r, state);
+	lab_run("ip link del p1; ip link set p2 nomaster; ip link del pl");
+	rig_open(&r, false);
+	assert_true(has_notice(&r, "p1 (mclag 1): there is no such interface; held until there is"));
+	assert_true(has_notice(&r, "p2 (mclag 2): is no port of br0; held until it is"));
+	assert_true(has_notice(&r, "pl (peer link): there is no such interface; held until there is"));
+	assert_true(nothing_forwards());
+	switch_start(r.sw);
+	assert_true(carrier_is(&r, LEG1, false));
+	assert_true(carrier_is(&r, LEG2, false));
+	assert_true(carrier_is(&r, PEER_LINK, false));
+	make_port("p1", "h1");
+	lab_until(r.base, carrier_is(&r, LEG1, true));
+	assert_true(has_notice(&r, "p1 is a port of br0 now"));
+	assert_true(nothing_forwards());
+	lab_run("ip link set p2 master br0");
+	make_port("pl", "far");
+	lab_until(r.base, carrier_is(&r, LEG2, true) && carrier_is(&r, PEER_LINK, true));
+	lab_until(r.base, is_set_up("p1") && is_set_up("p2"));
+	rig_end(&r);
+}
+
+/* What the session would run over comes later, and its address later still. */
+static void via_missing(void **state)
+{
+	struct rig r;
+	struct switch_facts facts;
+	rig_init(&r, state);
+	r.config->via = (struct config_path){.interface = "via0"};
+	rig_open(&r, false);
+	assert_true(has_notice(
+	    &r, "via0 (via): there is no such interface; the backup paths must do until there is"));
+	switch_facts(r.sw, &facts);
+	assert_true(mac_is_zero(facts.via));
+	switch_start(r.sw);
+	perform_gate(&r, ACTION_FORWARD, LEG1, true);
+	switch_flush(r.sw);
+	lab_run("ip link set br0 name via0 && ip link add br0 type bridge && ip link set via0 down");
+	strcpy(r.config->bridge, "via0"); /* a bridge that is its own via: the lab's kernel has no VLANs */
+	lab_run("ip addr flush dev via0 && ip link set via0 up && ip addr add 192.0.2.1/24 dev via0");
+	lab_until(r.base, has_notice(&r, "via0 (via) is there now"));
+	lab_run("nft list table bridge mclagd | grep -q 'ip daddr 192.0.2.1 udp dport 5911'");
+	expect_legs(&r, true, false, false, false, false);
 	rig_end(&r);
 }
 
@@ -307,15 +394,16 @@ static void resumed(void **state)
 	rig_end(&r);
 }
 
-/* Somebody removes our table: the core learns that nothing is as it asked. */
+/* The kernel refuses: the core learns that nothing is as it asked. */
 static void gates_refused(void **state)
 {
 	struct rig r;
 	rig_init(&r, state);
 	rig_open(&r, false);
-	lab_run("nft delete table bridge mclagd");
+	assert_int_equal(seteuid(65534), 0);
 	perform_gate(&r, ACTION_FORWARD, LEG1, true);
 	switch_flush(r.sw);
+	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(r.count, 1);
 	assert_int_equal(r.log[0].kind, EVENT_DONE);
 	assert_false(r.log[0].done.ok);
@@ -324,14 +412,40 @@ static void gates_refused(void **state)
 	rig_end(&r);
 }
 
-/* --- ports come and go ------------------------------------------------------------------------------- */
-
-static void make_port(const char *name, const char *far)
+/* "nft flush ruleset" opens every gate: they are closed again at once, and obey as before. */
+static void table_flushed(void **state)
 {
-	lab_run("ip link add %s type veth peer %s && ip link set %s up && ip link set %s up && "
-		"ip link set %s master br0",
-		name, far, far, name, name);
+	struct rig r;
+	struct lab_port host, outside;
+	rig_init(&r, state);
+	lab_port_open(&host, "h2");
+	lab_port_open(&outside, "q1");
+	rig_open(&r, false);
+	switch_start(r.sw);
+	perform_gate(&r, ACTION_FORWARD, LEG1, true);
+	perform_gate(&r, ACTION_ISOLATE, LEG1, true);
+	switch_flush(r.sw);
+	lab_run("nft flush ruleset");
+	lab_send(&host, lab_broadcast, 1);
+	lab_until(NULL, lab_seen(&outside, 1) == 1); /* a held leg's frame passes */
+	lab_until(r.base, has_notice(&r, "the nftables table was changed by somebody else; it is made again "
+					 "(1 so far)"));
+	expect_legs(&r, true, true, false, false, false);
+	lab_send(&host, lab_broadcast, 2);
+	lab_run("nft flush ruleset");
+	perform_gate(&r, ACTION_FORWARD, LEG2, true); /* before the loop hears of it */
+	switch_flush(r.sw);
+	expect_legs(&r, true, true, true, false, false);
+	assert_true(r.log[r.count - 1].done.ok);
+	lab_send(&host, lab_broadcast, 3);
+	lab_until(NULL, lab_seen(&outside, 3) == 1);
+	assert_int_equal(lab_seen(&outside, 2), 0);
+	lab_port_close(&outside);
+	lab_port_close(&host);
+	rig_end(&r);
 }
+
+/* --- ports come and go ------------------------------------------------------------------------------- */
 
 static void carrier(void **state)
 {
@@ -370,6 +484,41 @@ static void deleted_and_made_again(void **state)
 	make_port("pl", "far");
 	lab_until(r.base, carrier_is(&r, PEER_LINK, true));
 	lab_until(r.base, is_set_up("p1") && is_set_up("p2"));
+	rig_end(&r);
+}
+
+/* A leg's port is deleted and made again behind our back while its gate is open. The gate goes by name, so
+ * until we hear of it the new port is open; from then on it is held until the core has decided anew. */
+static void made_again_while_open(void **state)
+{
+	struct rig r;
+	struct lab_port host, outside;
+	rig_init(&r, state);
+	lab_port_open(&outside, "q1");
+	rig_open(&r, false);
+	r.closes_lost_legs = true;
+	switch_start(r.sw);
+	perform_gate(&r, ACTION_FORWARD, LEG1, true);
+	switch_flush(r.sw);
+	expect_legs(&r, true, false, false, false, false);
+	lab_run("ip link del p1");
+	make_port("p1", "h1");
+	lab_port_open(&host, "h1");
+	r.count = 0;
+	lab_until(r.base, carrier_is(&r, LEG1, true));
+	assert_int_equal(r.log[0].kind, EVENT_LINK); /* lost comes before found, however quick they were */
+	assert_false(r.log[0].link.carrier);
+	assert_int_equal(r.log[1].kind, EVENT_DONE);
+	assert_true(r.log[1].done.ok);
+	expect_legs(&r, false, false, false, false, false);
+	lab_send(&host, lab_broadcast, 1);
+	perform_gate(&r, ACTION_FORWARD, LEG1, true);
+	switch_flush(r.sw);
+	lab_send(&host, lab_broadcast, 2);
+	lab_until(NULL, lab_seen(&outside, 2) == 1);
+	assert_int_equal(lab_seen(&outside, 1), 0);
+	lab_port_close(&host);
+	lab_port_close(&outside);
 	rig_end(&r);
 }
 
@@ -481,6 +630,36 @@ static void lacpdus(void **state)
 	lab_until(r.base, count_kind(&r, EVENT_LACPDU) == 3);
 	lab_port_close(&host);
 	lab_port_close(&other);
+	rig_end(&r);
+}
+
+/* No descriptor is left when the leg's port comes: its LACP socket is opened as soon as there is one. */
+static void lacp_tried_again(void **state)
+{
+	struct rig r;
+	struct lab_port host;
+	struct rlimit before, none;
+	struct lacpdu pdu = {.actor = {.system_priority = 1, .system = {{2, 0, 0, 0, 0, 9}}, .port = 4}};
+	rig_init(&r, state);
+	rig_open(&r, false);
+	switch_start(r.sw);
+	lab_run("ip link del p1");
+	lab_until(r.base, carrier_is(&r, LEG1, false));
+	make_port("p1", "h1");
+	lab_port_open_for(&host, "h1", LACP);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	lab_until(r.base, carrier_is(&r, LEG1, true));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	bool told = false;
+	for (size_t i = 0; i < NOTICES_MAX; i++)
+		told |= strncmp(r.notices[i], "p1: no LACP: ", 13) == 0;
+	assert_true(told);
+	lab_until(r.base, has_notice(&r, "p1: LACP is spoken now"));
+	send_pdu(&host, &pdu, 0);
+	lab_until(r.base, count_kind(&r, EVENT_LACPDU) == 1);
+	lab_port_close(&host);
 	rig_end(&r);
 }
 
@@ -610,16 +789,22 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(refused),
+	    TEST(gates_closed_early),
+	    TEST(ports_missing),
+	    TEST(via_missing),
 	    TEST(opened),
 	    TEST(gates),
 	    TEST(resumed),
 	    TEST(gates_refused),
+	    TEST(table_flushed),
 	    TEST(carrier),
 	    TEST(deleted_and_made_again),
+	    TEST(made_again_while_open),
 	    TEST(taken_out_and_renamed),
 	    TEST(tampered_with),
 	    TEST(bridge_made_again),
 	    TEST(lacpdus),
+	    TEST(lacp_tried_again),
 	    TEST(sightings),
 	    TEST(programmed),
 	    TEST(moved_about),
