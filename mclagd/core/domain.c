@@ -176,6 +176,7 @@ static struct pair pair_of(const struct domain *d)
 	    .late = d->late,
 	    .arbitrating = d->arbitrating,
 	    .stopping = d->stopping == REASON_SHUTDOWN,
+	    .frozen = d->stopping == REASON_RESTART,
 	    .abandoned = d->abandoned,
 	    .unattended = d->late && !session_greeted(&d->session) &&
 			  (d->role == ROLE_PRIMARY || (d->role == ROLE_NONE && d->config.node == 1)),

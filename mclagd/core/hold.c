@@ -91,6 +91,8 @@ hold_set leg_holds(const struct mclags *ms, const struct leg *leg, struct msec n
 		holds |= HOLD_BIT(HOLD_PEER_LINK);
 	if (leg_carries(leg))
 		return holds;
+	if (ms->pair.frozen) /* the peer counts on it */
+		holds |= HOLD_BIT(HOLD_STOPPING);
 	holds |= holds_of_verdict(&ms->pair);
 	if (leg->phase == LEG_HELD && leg->peer_open && (!leg->isolated || leg->isolating))
 		holds |=

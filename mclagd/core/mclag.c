@@ -243,7 +243,7 @@ static bool pair_equal(const struct pair *a, const struct pair *b)
 {
 	return a->verdict == b->verdict && a->role == b->role && a->peer_link == b->peer_link &&
 	       a->greeted == b->greeted && a->synced == b->synced && a->late == b->late &&
-	       a->arbitrating == b->arbitrating && a->stopping == b->stopping &&
+	       a->arbitrating == b->arbitrating && a->stopping == b->stopping && a->frozen == b->frozen &&
 	       a->abandoned == b->abandoned && a->unattended == b->unattended;
 }
 

@@ -32,6 +32,7 @@ struct pair {
 	bool late;        /* the ceiling timer passed: tables are no longer waited for */
 	bool arbitrating; /* own system id */
 	bool stopping;    /* goodbye(shutdown): give the legs up */
+	bool frozen;      /* goodbye(restart): the dataplane stays as it is, nothing opens any more */
 	bool abandoned;   /* the peer is silent for so long that LACP hosts have left its legs */
 	bool unattended;  /* no session came about in time, and it is us who serve the hosts meanwhile */
 };
