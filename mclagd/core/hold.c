@@ -47,6 +47,8 @@ static bool held_without_peer_link(const struct mclags *ms, const struct leg *le
 
 	if (p->role == ROLE_PRIMARY || (leg->peer_known && !leg->peer_open))
 		return false;
+	if (ms->peer_listed && !leg->peer_known)
+		return false; /* the peer has no such leg */
 	if (p->verdict == VERDICT_SPLIT)
 		return !p->arbitrating && !leg_carries(leg);
 	if (p->verdict != VERDICT_ALIVE)

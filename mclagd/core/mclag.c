@@ -108,6 +108,7 @@ static void forget_peer(struct mclags *ms)
 		ms->legs[i].unwitnessed = false;
 	}
 	ms->peer_legs_known = false;
+	ms->peer_listed = false;
 }
 
 /* The peer link is closed first: while isolation is lifted leg by leg, nothing may cross it. */
@@ -284,6 +285,7 @@ void mclags_session_start(struct mclags *ms, struct step *s)
 void mclags_peer_complete(struct mclags *ms, struct step *s)
 {
 	ms->peer_legs_known = true;
+	ms->peer_listed = true;
 	for (size_t i = 0; i < ms->count; i++) {
 		struct leg *leg = &ms->legs[i];
 

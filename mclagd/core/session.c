@@ -62,7 +62,7 @@ void session_path(struct session *c, struct step *s, int path, enum reason reaso
 	step_action(s, ACTION_USE_PATH)->path = path;
 	if (path == PATH_NONE) {
 		session_close(c, s, reason);
-		session_enter(c, s, SESSION_DOWN, reason, NULL);
+		session_enter(c, s, SESSION_DOWN, reason, "");
 	} else if (c->state == SESSION_DOWN) {
 		session_enter(c, s, SESSION_CONNECTING, REASON_NONE, "the peer can be reached");
 	}
@@ -73,7 +73,7 @@ void session_opened(struct session *c, struct step *s, int path, const struct he
 	struct message m = {.kind = MESSAGE_HELLO};
 
 	if (c->state != SESSION_DOWN && c->state != SESSION_CONNECTING)
-		session_enter(c, s, SESSION_CONNECTING, REASON_REPLACED, NULL);
+		session_enter(c, s, SESSION_CONNECTING, REASON_REPLACED, "");
 	c->over = path;
 	c->sent = *ours;
 	m.hello = *ours;
@@ -86,7 +86,7 @@ void session_closed(struct session *c, struct step *s, enum reason reason)
 {
 	c->heard_by = MSEC_NEVER;
 	c->digest_at = MSEC_NEVER;
-	session_enter(c, s, idle_state(c), reason, NULL);
+	session_enter(c, s, idle_state(c), reason, "");
 }
 
 void session_close(struct session *c, struct step *s, enum reason reason)

@@ -475,6 +475,25 @@ static void isolated_secondary_serves_a_host_nobody_else_serves(void **state)
 	end(&f);
 }
 
+static void isolated_secondary_keeps_what_the_peer_does_not_have(void **state)
+{
+	struct fixture f;
+	struct pair apart = healthy;
+
+	(void)state;
+	reach(&f, LEG_FORWARDING);
+	mclags_session_start(&f.ms, &f.s);
+	mclags_peer_complete(&f.ms, &f.s); /* no LegState for ours */
+	apart.role = ROLE_SECONDARY;
+	apart.peer_link = PEER_LINK_LOST;
+	pair_is(&f, apart);
+	assert_int_equal(the_leg(&f)->phase, LEG_FORWARDING);
+	mclags_session_start(&f.ms, &f.s); /* the session moves to the backup path */
+	mclags_timer(&f.ms, &f.s);
+	assert_int_equal(the_leg(&f)->phase, LEG_FORWARDING);
+	end(&f);
+}
+
 static void resumed_leg_is_not_touched(void **state)
 {
 	struct fixture f;
@@ -508,6 +527,7 @@ int main(void)
 	    cmocka_unit_test(peer_link_opens_after_isolation_and_closes_first),
 	    cmocka_unit_test(silent_peer_keeps_its_isolation),
 	    cmocka_unit_test(isolated_secondary_serves_a_host_nobody_else_serves),
+	    cmocka_unit_test(isolated_secondary_keeps_what_the_peer_does_not_have),
 	    cmocka_unit_test(resumed_leg_is_not_touched),
 	};
 
