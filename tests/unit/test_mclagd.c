@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -333,12 +334,74 @@ static void resumed(void **state)
 	rig_end(&r);
 }
 
+/* How often a file of that name was put in place; the old count is forgotten. */
+static size_t renamed(int watch, const char *name)
+{
+	_Alignas(struct inotify_event) char bytes[4096];
+	size_t count = 0;
+	for (ssize_t n; (n = read(watch, bytes, sizeof(bytes))) > 0;)
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *e = (const void *)(bytes + at);
+			count += (e->mask & IN_MOVED_TO) && strcmp(e->name, name) == 0;
+			at += (ssize_t)(sizeof(*e) + e->len);
+		}
+	return count;
+}
+
+#define MANY 40
+
+/* MANY legs of their own, which forward as soon as the daemon is alone. */
+static void many_legs(struct rig *r)
+{
+	char list[4096] = "alone-s: 5\nmclags:\n";
+	for (int i = 1; i <= MANY; i++) {
+		size_t used = strlen(list);
+		snprintf(list + used, sizeof(list) - used, "  - {id: %d, port: m%d, lacp: static}\n", i, i);
+	}
+	lab_run("for i in $(seq %d); do echo \"link add m$i type veth peer name n$i\"; "
+		"echo \"link set m$i master br0 up\"; echo \"link set n$i up group 9\"; done | ip -batch -",
+		MANY);
+	write_config(r, list);
+}
+
+/* A burst of changes is not a burst of files, and its end is in the last one. */
+static void kept_in_time(void **state)
+{
+	(void)state;
+	struct rig r;
+	rig_serve(&r);
+	many_legs(&r);
+	start(&r, (char *const[]){dash_c, r.config, NULL});
+	for (int i = 1; i <= MANY; i++) {
+		char port[16];
+		snprintf(port, sizeof(port), "m%d", i);
+		lab_until(NULL, (collect(&r), forwards(port)));
+	}
+	lab_until(NULL, lab_try("! grep -q '\"forwarding\":false' %s/resume.json", r.dir));
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	assert_true(watch >= 0);
+	assert_true(inotify_add_watch(watch, r.dir, IN_MOVE) >=
+		    0); /* both ends: equal events would become one */
+	uint64_t began = lab_now();
+	lab_run("ip link set group 9 down");
+	lab_until(NULL, lab_try("! grep -q '\"forwarding\":true' %s/resume.json", r.dir));
+	uint64_t took = lab_now() - began;
+	size_t count = renamed(watch, "resume.json");
+	print_message("%d legs closed: %zu files in %llu ms\n", MANY, count, (unsigned long long)took);
+	assert_in_range(count, 1, took / 100 + 2);
+	close(watch);
+	kill(r.child, SIGTERM);
+	assert_int_equal(finish(&r), 0);
+	rig_end(&r);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(command_line), TEST(cannot_start), TEST(only_one), TEST(served), TEST(resumed),
+	    TEST(command_line), TEST(cannot_start), TEST(only_one),
+	    TEST(served),       TEST(resumed),      TEST(kept_in_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
