@@ -9,6 +9,7 @@
 #include "mclagd/log.h"
 #include "mclagd/loop.h"
 #include "mclagd/service.h"
+#include "mclagd/switch.h"
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -31,7 +32,7 @@ enum exit_status {
 
 struct options {
 	const char *file;
-	bool check;
+	bool check, close_gates;
 	bool log_level_given;
 	enum config_log_level log_level;
 };
@@ -60,15 +61,17 @@ struct process {
 
 static void usage(FILE *to)
 {
-	fputs("usage: mclagd [--config FILE] [--check] [--log-level error|warning|info|debug]\n"
-	      "       mclagd --version | --help\n"
-	      "\n"
-	      "  -c, --config FILE      the configuration [" CONFIG_FILE "]\n"
-	      "  -n, --check            check it, print its canonical form, and end\n"
-	      "  -l, --log-level LEVEL  instead of the configured one\n"
-	      "  -V, --version          print the version\n"
-	      "  -h, --help             print this\n",
-	      to);
+	fputs(
+	    "usage: mclagd [--config FILE] [--check | --close-gates] [--log-level error|warning|info|debug]\n"
+	    "       mclagd --version | --help\n"
+	    "\n"
+	    "  -c, --config FILE      the configuration [" CONFIG_FILE "]\n"
+	    "  -n, --check            check it, print its canonical form, and end\n"
+	    "  -g, --close-gates      hold every leg from now on, and end: before the network comes up\n"
+	    "  -l, --log-level LEVEL  instead of the configured one\n"
+	    "  -V, --version          print the version\n"
+	    "  -h, --help             print this\n",
+	    to);
 }
 
 /* -1 = go on, else the exit status. */
@@ -77,18 +80,22 @@ static int parse_options(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 	    {"config", required_argument, NULL, 'c'},
 	    {"check", no_argument, NULL, 'n'},
+	    {"close-gates", no_argument, NULL, 'g'},
 	    {"log-level", required_argument, NULL, 'l'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
 	};
-	for (int option; (option = getopt_long(argc, argv, "c:nl:Vh", longs, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "c:ngl:Vh", longs, NULL)) != -1;) {
 		switch (option) {
 		case 'c':
 			o->file = optarg;
 			break;
 		case 'n':
 			o->check = true;
+			break;
+		case 'g':
+			o->close_gates = true;
 			break;
 		case 'l':
 			if (config_log_level_parse(optarg, &o->log_level)) {
@@ -127,6 +134,15 @@ static int check_only(const struct config *c)
 	if (c->backup_path_count == 0)
 		fputs("mclagd: notice: no backup-paths: one fault from blind\n", stderr);
 	return EXIT_STOPPED;
+}
+
+static int close_gates(const struct config *c)
+{
+	char why[WHY_SIZE];
+	if (switch_close_gates(c, why, sizeof(why)) == 0)
+		return EXIT_STOPPED;
+	fprintf(stderr, "mclagd: cannot close the gates: %s\n", why);
+	return EXIT_FAILED;
 }
 
 /* --- signals ----------------------------------------------------------------------------------------- */
@@ -271,7 +287,7 @@ int main(int argc, char **argv)
 	}
 	if (o.log_level_given)
 		c->log.level = o.log_level;
-	status = o.check ? check_only(c) : run(&o, c);
+	status = o.check ? check_only(c) : o.close_gates ? close_gates(c) : run(&o, c);
 	config_free(c);
 	return status;
 }
