@@ -19,6 +19,7 @@
 #include "mclagd/control_build.h"
 #include "mclagd/control_socket.h"
 #include "mclagd/control_views.h"
+#include "mclagd/control_whatif.h"
 #include "mclagd/daemon.h"
 #include "proto/frame.h"
 
@@ -42,6 +43,7 @@ enum owed {
 	OWED_MACS,
 	OWED_EVENTS,
 	OWED_FOLLOW, /* events, without end */
+	OWED_WHATIF, /* a copy of the daemon thinks about it */
 };
 
 struct client {
@@ -72,6 +74,9 @@ struct control {
 	size_t snapshot; /* entries held by all clients */
 	uint64_t taken, refused, requests, invalid, dropped;
 	struct control_socket socket;
+	struct whatif *whatif;
+	struct whatif_owner whatif_owner;
+	struct client *asker; /* who waits for its answer; NULL = nobody, or gone */
 };
 
 static struct view_source source_of(const struct control *control)
@@ -294,6 +299,20 @@ static bool send_event_batch(struct client *c)
 	return true;
 }
 
+/* --- what if ----------------------------------------------------------------------------------------- */
+
+static void answer_what_if(struct client *c, const Mclag__Control__WhatIfRequest *request)
+{
+	char *why = whatif_question(c->control->whatif, request);
+
+	if (why != NULL) {
+		send_error(c, why);
+		return;
+	}
+	c->control->asker = c;
+	c->owed = OWED_WHATIF;
+}
+
 /* --- requests ---------------------------------------------------------------------------------------- */
 
 static void answer(struct client *c, const Mclag__Control__Request *request)
@@ -314,6 +333,9 @@ static void answer(struct client *c, const Mclag__Control__Request *request)
 		return;
 	case MCLAG__CONTROL__REQUEST__ASK_COUNTERS:
 		answer_counters(c);
+		return;
+	case MCLAG__CONTROL__REQUEST__ASK_WHAT_IF:
+		answer_what_if(c, request->what_if);
 		return;
 	case MCLAG__CONTROL__REQUEST__ASK__NOT_SET:
 	case _MCLAG__CONTROL__REQUEST__ASK__CASE_IS_INT_SIZE:
@@ -364,6 +386,8 @@ static bool advance(struct client *c)
 			return false;
 		}
 		return send_event_batch(c);
+	case OWED_WHATIF:
+		return false;
 	}
 	abort();
 }
@@ -374,6 +398,8 @@ static void client_destroy(struct client *c)
 {
 	LIST_REMOVE(c, list);
 	c->control->client_count--;
+	if (c->control->asker == c)
+		c->control->asker = NULL;
 	drop_snapshot(c);
 	bufferevent_free(c->stream);
 	free(c);
@@ -408,6 +434,21 @@ static void client_turn(struct client *c)
 		client_destroy(c);
 	else
 		client_listen(c);
+}
+
+static void on_whatif(struct whatif_owner *self, Mclag__Control__Response *r)
+{
+	struct control *control = (struct control *)((char *)self - offsetof(struct control, whatif_owner));
+	struct client *c = control->asker;
+
+	control->asker = NULL;
+	if (c == NULL) {
+		mclag__control__response__free_unpacked(r, NULL);
+		return;
+	}
+	c->owed = OWED_NOTHING;
+	send_response(c, r);
+	client_turn(c);
 }
 
 static void on_stream(struct bufferevent *stream, void *argument)
@@ -553,6 +594,8 @@ int control_open(struct control **control, struct event_base *base, struct daemo
 	if (c->listener == NULL || c->accept_again == NULL || c->new_lines == NULL)
 		abort(); /* listen() on a bound socket fails for want of memory alone */
 	evconnlistener_set_error_cb(c->listener, on_accept_error);
+	c->whatif_owner.answered = on_whatif;
+	c->whatif = whatif_create(base, daemon, &c->whatif_owner);
 	c->ring.added = on_line;
 	ring_listen(daemon_ring(daemon), &c->ring);
 	*control = c;
@@ -570,6 +613,7 @@ void control_close(struct control *control)
 		next = LIST_NEXT(c, list);
 		client_destroy(c);
 	}
+	whatif_destroy(control->whatif);
 	evconnlistener_free(control->listener);
 	event_free(control->accept_again);
 	event_free(control->new_lines);

@@ -426,6 +426,11 @@ const struct domain *daemon_domain(const struct daemon *d)
 	return d->domain;
 }
 
+struct domain *daemon_copied_domain(struct daemon *d)
+{
+	return d->domain;
+}
+
 const struct config *daemon_config(const struct daemon *d)
 {
 	return d->config;

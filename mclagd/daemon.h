@@ -28,6 +28,8 @@ void daemon_stop(struct daemon *d, enum reason reason);
 
 /* For the control socket: to read. */
 const struct domain *daemon_domain(const struct daemon *d);
+/* In a forked copy of this process only, which may do with it what it likes. */
+struct domain *daemon_copied_domain(struct daemon *d);
 const struct config *daemon_config(const struct daemon *d);
 struct ring *daemon_ring(struct daemon *d); /* to read, and to listen */
 const struct peerlink *daemon_peerlink(const struct daemon *d);

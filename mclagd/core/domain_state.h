@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * core/domain_state.h - what a domain consists of. For domain.c (which changes it) and view.c (which reads it) only.
+ * core/domain_state.h - what a domain consists of. For domain.c (which changes it), view.c and whatif.c
+ * (which read it) only.
  */
 #ifndef CORE_DOMAIN_STATE_H
 #define CORE_DOMAIN_STATE_H
