@@ -162,6 +162,8 @@ static bool answers(const Mclag__Control__Request *request, const Mclag__Control
 		return response->answer_case == MCLAG__CONTROL__RESPONSE__ANSWER_EVENTS;
 	case MCLAG__CONTROL__REQUEST__ASK_COUNTERS:
 		return response->answer_case == MCLAG__CONTROL__RESPONSE__ANSWER_COUNTERS;
+	case MCLAG__CONTROL__REQUEST__ASK_WHAT_IF:
+		return response->answer_case == MCLAG__CONTROL__RESPONSE__ANSWER_WHAT_IF;
 	case MCLAG__CONTROL__REQUEST__ASK__NOT_SET:
 	case _MCLAG__CONTROL__REQUEST__ASK__CASE_IS_INT_SIZE:
 		return false;

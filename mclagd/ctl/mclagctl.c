@@ -118,6 +118,12 @@ static void print_events(struct asking *a, const Mclag__Control__Events *events)
 	show_events(&a->sheet, events);
 }
 
+/* A newer daemon's word, which is not known here, surely means nothing good. */
+static int status_of(int word, int unknown)
+{
+	return word < 0 || word >= EXIT_CANNOT ? unknown : word;
+}
+
 static int take_answer(struct client_reader *reader, const Mclag__Control__Response *r)
 {
 	struct asking *a = (struct asking *)((char *)reader - offsetof(struct asking, reader));
@@ -126,9 +132,7 @@ static int take_answer(struct client_reader *reader, const Mclag__Control__Respo
 	switch (r->answer_case) {
 	case MCLAG__CONTROL__RESPONSE__ANSWER_STATUS:
 		whole = &r->status->base;
-		a->status = (int)r->status->health;
-		if (a->status < 0 || a->status >= EXIT_CANNOT) /* a newer daemon's word: surely not healthy */
-			a->status = MCLAG__CONTROL__HEALTH__DEGRADED;
+		a->status = status_of((int)r->status->health, MCLAG__CONTROL__HEALTH__DEGRADED);
 		if (!a->options->json)
 			show_status(&a->sheet, r->status);
 		break;
@@ -141,6 +145,12 @@ static int take_answer(struct client_reader *reader, const Mclag__Control__Respo
 		whole = &r->counters->base;
 		if (!a->options->json)
 			show_counters(&a->sheet, r->counters);
+		break;
+	case MCLAG__CONTROL__RESPONSE__ANSWER_WHAT_IF:
+		whole = &r->what_if->base;
+		a->status = status_of((int)r->what_if->impact, MCLAG__CONTROL__IMPACT__CUT);
+		if (!a->options->json)
+			show_whatif(&a->sheet, r->what_if);
 		break;
 	case MCLAG__CONTROL__RESPONSE__ANSWER_MAC:
 		collect_mac(&a->mac, r->mac);
@@ -288,6 +298,28 @@ static int run_counters(const struct options *options, char *const *arguments, i
 	return ask_or_watch(options, &request);
 }
 
+static int run_whatif(const struct options *options, char *const *arguments, int count)
+{
+	Mclag__Control__WhatIfRequest what_if = MCLAG__CONTROL__WHAT_IF_REQUEST__INIT;
+	Mclag__Control__Request request = MCLAG__CONTROL__REQUEST__INIT;
+	bool leg = count > 0 && strcmp(arguments[0], "leg-down") == 0;
+	uint64_t id = 0;
+
+	if (count == 0)
+		return wrong(
+		    "%s: what fails? leg-down ID, peer-link-down, backup-down, peer-dead or self-down",
+		    "whatif");
+	if (leg && (count != 2 || !parse_number(arguments[1], MCLAG_MAX, &id)))
+		return wrong("whatif: %s takes an mclag id, 1..65535", arguments[0]);
+	if (!leg && count != 1)
+		return wrong("whatif: %s takes no id", arguments[0]);
+	what_if.question = arguments[0];
+	what_if.id = (uint32_t)id;
+	request.ask_case = MCLAG__CONTROL__REQUEST__ASK_WHAT_IF;
+	request.what_if = &what_if;
+	return ask(options, &request);
+}
+
 static int run_pki(const struct options *options, char *const *arguments, int count)
 {
 	char why[KEYS_WHY_SIZE];
@@ -307,6 +339,7 @@ static const struct command COMMANDS[] = {
     {"mac", OPTION_VLAN | OPTION_MAC | OPTION_MCLAG, 0, run_mac},
     {"events", OPTION_FOLLOW | OPTION_SINCE | OPTION_DEBUG, 0, run_events},
     {"counters", OPTION_WATCH, 0, run_counters},
+    {"whatif", 0, 2, run_whatif},
     {"pki", 0, 2, run_pki},
 };
 
@@ -319,10 +352,12 @@ static void usage(FILE *out)
 	      "  mac [--vlan N] [--mac ADDR] [--mclag ID]  the replicated MAC table\n"
 	      "  events [--since N] [--debug] [--follow]   what happened, and why\n"
 	      "  counters [--watch]                      messages, keepalives, PDUs, tables\n"
+	      "  whatif leg-down ID | peer-link-down | backup-down | peer-dead | self-down\n"
+	      "                                          what would happen; nothing is changed\n"
 	      "  pki init DIR                            make both leaves' keys\n"
 	      "\n"
-	      "status exits with 0 healthy, 1 degraded, 2 down; every command with 3 when it could not be "
-	      "done.\n"
+	      "status exits with 0 healthy, 1 degraded, 2 down; whatif with 0 harmless, 1 felt, 2 cut;\n"
+	      "every command with 3 when it could not be done.\n"
 	      "mclagctl(8) tells more.\n",
 	      out);
 }

@@ -230,8 +230,7 @@ static void show_mclags(const struct sheet *sheet, const Mclag__Control__Status 
 	table_finish(t, sheet);
 }
 
-static void show_list(const struct sheet *sheet, enum tone tone, const char *title, char *const *lines,
-		      size_t count)
+void show_list(const struct sheet *sheet, enum tone tone, const char *title, char *const *lines, size_t count)
 {
 	static const struct column columns[] = {{NULL, false, 0}, {NULL, false, 0}};
 	struct table *t = table_create(columns, 2, 2);

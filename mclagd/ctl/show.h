@@ -24,5 +24,9 @@ void show_mac(const struct sheet *sheet, Mclag__Control__Mac *mac);
 void show_events_title(const struct sheet *sheet);
 void show_events(const struct sheet *sheet, const Mclag__Control__Events *events);
 void show_counters(const struct sheet *sheet, const Mclag__Control__Counters *counters);
+void show_whatif(const struct sheet *sheet, const Mclag__Control__WhatIf *whatif);
+/* A blank line, the title, and a line for each text, all of them when there is any. */
+void show_list(const struct sheet *sheet, enum tone tone, const char *title, char *const *lines,
+	       size_t count);
 
 #endif
