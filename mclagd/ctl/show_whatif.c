@@ -45,8 +45,7 @@ static void show_impact(const struct sheet *sheet, const Mclag__Control__WhatIf 
 		sheet_line(sheet, TONE_GOOD, 0, "harmless: nothing that carries data changes");
 		break;
 	case MCLAG__CONTROL__IMPACT__FELT:
-		sheet_line(sheet, TONE_WARN, 0, "felt: everybody stays reachable; outage: %s",
-			   outage_format(w->outage, outage));
+		sheet_line(sheet, TONE_WARN, 0, "felt: everybody stays reachable");
 		break;
 	case MCLAG__CONTROL__IMPACT__CUT:
 		sheet_line(sheet, TONE_BAD, 0, "cut: %u host%s and %u orphan%s lose the network",

@@ -431,6 +431,20 @@ void caller_ask_counters(struct caller *c)
 	send_request(c, &r);
 }
 
+void caller_ask_whatif(struct caller *c, const char *question, uint32_t id)
+{
+	Mclag__Control__Request r = MCLAG__CONTROL__REQUEST__INIT;
+	Mclag__Control__WhatIfRequest what_if = MCLAG__CONTROL__WHAT_IF_REQUEST__INIT;
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s", question);
+	what_if.question = text;
+	what_if.id = id;
+	r.ask_case = MCLAG__CONTROL__REQUEST__ASK_WHAT_IF;
+	r.what_if = &what_if;
+	send_request(c, &r);
+}
+
 void caller_ask_mac(struct caller *c, uint32_t vlan, const char *mac, uint32_t mclag)
 {
 	Mclag__Control__Request r = MCLAG__CONTROL__REQUEST__INIT;

@@ -57,6 +57,7 @@ void caller_send(struct caller *c, const void *bytes, size_t size);
 void caller_ask_status(struct caller *c);
 void caller_ask_ports(struct caller *c, uint32_t id);
 void caller_ask_counters(struct caller *c);
+void caller_ask_whatif(struct caller *c, const char *question, uint32_t id);
 void caller_ask_mac(struct caller *c, uint32_t vlan, const char *mac, uint32_t mclag);
 void caller_ask_events(struct caller *c, uint64_t since, bool follow, bool debug);
 /* The next Response, while the loop turns; NULL at the end of the stream. Fails the test after seconds. */

@@ -378,3 +378,111 @@ Mclag__Control__Counters *sample_counters(void)
 	c->control->clients = c->control->requests = 9;
 	return c;
 }
+
+static Mclag__Control__PairForecast *pair_forecast(const char *verdict, const char *role, const char *path)
+{
+	Mclag__Control__PairForecast *m = build_message(&mclag__control__pair_forecast__descriptor);
+
+	m->verdict = build_text("%s", verdict);
+	m->role = build_text("%s", role);
+	m->session = build_text("%s", path[0] != '\0' ? "up" : "down");
+	m->path = build_text("%s", path);
+	m->peer_link = path[0] != '\0';
+	return m;
+}
+
+static Mclag__Control__LegForecast *leg_forecast(const char *before, const char *after, const char *holds)
+{
+	Mclag__Control__LegForecast *m = build_message(&mclag__control__leg_forecast__descriptor);
+
+	m->before = build_text("%s", before);
+	m->after = build_text("%s", after);
+	build_words(&m->holds, &m->n_holds, holds);
+	return m;
+}
+
+static Mclag__Control__OutageForecast *outage_forecast(const char *kind, int64_t min_ms, int64_t max_ms)
+{
+	Mclag__Control__OutageForecast *m = build_message(&mclag__control__outage_forecast__descriptor);
+
+	m->kind = build_text("%s", kind);
+	m->min_ms = min_ms;
+	m->max_ms = max_ms;
+	m->help = build_text("lost carrier is told at once; the other leaf hears of it");
+	return m;
+}
+
+static void add_forecast(Mclag__Control__WhatIf *w, uint32_t id, Mclag__Control__LegForecast *local,
+			 Mclag__Control__LegForecast *peer, Mclag__Control__OutageForecast *outage)
+{
+	Mclag__Control__MclagForecast *m = build_message(&mclag__control__mclag_forecast__descriptor);
+
+	m->id = id;
+	m->port = build_text("swp%u", id);
+	m->changes = outage->max_ms != 0;
+	m->single = outage->max_ms < 0;
+	m->local = local;
+	m->peer = peer;
+	m->entries = 480;
+	m->outage = outage;
+	if (w->mclags == NULL)
+		w->mclags = build_list(4);
+	w->mclags[w->n_mclags++] = m;
+}
+
+static void add_way(Mclag__Control__WhatIf *w, uint32_t count, const char *before, const char *after)
+{
+	Mclag__Control__WayForecast *m = build_message(&mclag__control__way_forecast__descriptor);
+
+	m->before = build_text("%s", before);
+	m->after = build_text("%s", after);
+	m->count = count;
+	if (w->entries == NULL)
+		w->entries = build_list(4);
+	w->entries[w->n_entries++] = m;
+}
+
+static void cut_one_orphan(Mclag__Control__WhatIf *w)
+{
+	w->orphans = build_list(1);
+	w->orphans[0] = build_message(&mclag__control__orphan_forecast__descriptor);
+	w->orphans[0]->mac = build_text("52:54:00:12:34:56");
+	w->orphans[0]->vlan = 10;
+	w->orphans[0]->local = true;
+	w->n_orphans = 1;
+	w->orphans_cut = 3;
+}
+
+Mclag__Control__WhatIf *sample_what_if(bool cut)
+{
+	Mclag__Control__WhatIf *w = build_message(&mclag__control__what_if__descriptor);
+
+	w->impact = cut ? MCLAG__CONTROL__IMPACT__CUT : MCLAG__CONTROL__IMPACT__FELT;
+	w->question = build_text("%s", cut ? "self-down" : "leg-down");
+	w->id = cut ? 0 : 1;
+	w->help = build_text("%s", cut ? "this leaf loses its power"
+				       : "this leaf's leg of one mclag loses its carrier");
+	w->before = pair_forecast("alive", "primary", "peer-link");
+	w->after =
+	    cut ? pair_forecast("gone", "primary", "") : pair_forecast("alive", "primary", "peer-link");
+	w->after_at_peer = cut;
+	add_forecast(w, 1, leg_forecast("forwarding", cut ? "dead" : "held", cut ? "-" : "carrier,partner"),
+		     cut ? leg_forecast("held", "held", "carrier,partner")
+			 : leg_forecast("forwarding", "forwarding", "-"),
+		     cut ? outage_forecast("cut", 0, -1) : outage_forecast("message", 0, 2));
+	add_forecast(w, 7, leg_forecast("forwarding", cut ? "dead" : "forwarding", "-"),
+		     leg_forecast("forwarding", "forwarding", "-"), outage_forecast("none", 0, 0));
+	add_way(w, 960, "leg", cut ? "none" : "leg");
+	add_way(w, 480, "leg", cut ? "leg" : "peer_link");
+	w->rewritten = 480;
+	w->hosts_cut = cut;
+	if (cut)
+		cut_one_orphan(w);
+	w->outage = cut ? outage_forecast("cut", 0, -1) : outage_forecast("message", 0, 2);
+	w->virtual_ms = 9000;
+	build_line(&w->assumptions, &w->n_assumptions,
+		   "this leaf: computed by its own rules, on a copy of its state");
+	build_line(&w->assumptions, &w->n_assumptions,
+		   "the peer's legs: forecast by rule, from what it told last and this leaf's settings");
+	return w;
+}

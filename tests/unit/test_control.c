@@ -20,6 +20,7 @@
 #include "mclagd/control.h"
 
 #include <sys/socket.h>
+#include <time.h>
 
 #define ENTRIES       20000
 #define CLIENT_MEMORY (3 * CONTROL_OUTPUT_HIGH) /* more than a client may cost, its snapshot apart */
@@ -139,6 +140,77 @@ static void counters(void **state)
 	assert_int_equal(r->counters->control->requests, 1);
 	mclag__control__response__free_unpacked(r, NULL);
 	caller_close(&c);
+}
+
+/* With a table as a large network has it: the answer, and how long the loop stood still to ask. */
+static void what_if(void **state)
+{
+	struct caller c = caller_open(rig);
+	struct timespec begin, end;
+
+	(void)state;
+	rig_learn(rig, 0, 65536, 10);
+	rig_turn(rig);
+	caller_ask_whatif(&c, "self-down", 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	rig_turn(rig);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	print_message("65536 entries: the loop was held for %lld us\n",
+		      (long long)(end.tv_sec - begin.tv_sec) * 1000000 +
+			  (end.tv_nsec - begin.tv_nsec) / 1000);
+	Mclag__Control__Response *r = caller_expect(&c, MCLAG__CONTROL__RESPONSE__ANSWER_WHAT_IF);
+
+	assert_string_equal(r->what_if->question, "self-down");
+	assert_int_equal(r->what_if->n_mclags, 2);
+	assert_string_equal(r->what_if->mclags[0]->local->after, "dead");
+	assert_int_equal(r->what_if->n_entries, 1);
+	assert_string_equal(r->what_if->entries[0]->before, "orphan");
+	assert_string_equal(r->what_if->entries[0]->after, "none");
+	assert_int_equal(r->what_if->entries[0]->count, 65536);
+	assert_true(r->what_if->n_assumptions > 0);
+	mclag__control__response__free_unpacked(r, NULL);
+	caller_ask_status(&c); /* and the daemon goes on */
+	r = caller_expect(&c, MCLAG__CONTROL__RESPONSE__ANSWER_STATUS);
+	assert_int_equal(r->status->tables->mac->total, 65536);
+	assert_string_equal(r->status->verdict->verdict, "unknown");
+	mclag__control__response__free_unpacked(r, NULL);
+	caller_close(&c);
+}
+
+static void what_if_refused(void **state)
+{
+	struct caller first = caller_open(rig), second = caller_open(rig);
+
+	(void)state;
+	caller_ask_whatif(&first, "sky-down", 0);
+	caller_expect_error(&first, "that is no question this mclagd can answer");
+	caller_ask_whatif(&first, "leg-down", 65536 + 1);
+	caller_expect_error(&first, "mclag 65537 is not configured");
+	caller_ask_whatif(&first, "leg-down", 8);
+	caller_expect_error(&first, "mclag 8 is not configured");
+	rig_learn(rig, 0, ENTRIES, 10); /* something to think about */
+	caller_ask_whatif(&first, "peer-dead", 0);
+	caller_ask_whatif(&second, "peer-dead", 0);
+	rig_turn(rig);
+	caller_close(&first); /* vanishes while the copy thinks for it */
+	rig_turn(rig);
+	caller_close(&second);
+	struct caller third = caller_open(rig);
+
+	for (bool answered = false; !answered;) { /* once the copy has ended, the next may ask */
+		caller_ask_whatif(&third, "backup-down", 0);
+		Mclag__Control__Response *r = caller_receive(&third);
+
+		assert_non_null(r);
+		answered = r->answer_case == MCLAG__CONTROL__RESPONSE__ANSWER_WHAT_IF;
+		if (!answered)
+			assert_string_equal(r->error->text,
+					    "another question is being answered; try again in a moment");
+		mclag__control__response__free_unpacked(r, NULL);
+	}
+	caller_ask_whatif(&third, "peer-dead", 0); /* the daemon ends meanwhile */
+	rig_turn(rig);
+	caller_close(&third);
 }
 
 /* Reads a listing to its end. Returns how many entries came, each once; all of the pieces say `matched`. */
@@ -592,15 +664,11 @@ int main(void)
 {
 #define IN_RIG(test) cmocka_unit_test_setup_teardown(test, open_rig, close_rig)
 	const struct CMUnitTest tests[] = {
-	    IN_RIG(status),       IN_RIG(ports),
-	    IN_RIG(counters),     IN_RIG(mac_snapshot),
-	    IN_RIG(mac_filters),  IN_RIG(events),
-	    IN_RIG(follow),       IN_RIG(pipelined),
-	    IN_RIG(byte_by_byte), IN_RIG(unknown_request),
-	    IN_RIG(no_request),   IN_RIG(noise),
-	    IN_RIG(half_frame),   IN_RIG(too_many),
-	    IN_RIG(never_reads),  IN_RIG(never_reads_events),
-	    IN_RIG(floods),       IN_RIG(snapshots_are_limited),
+	    IN_RIG(status),       IN_RIG(ports),           IN_RIG(counters),    IN_RIG(mac_snapshot),
+	    IN_RIG(mac_filters),  IN_RIG(events),          IN_RIG(follow),      IN_RIG(pipelined),
+	    IN_RIG(byte_by_byte), IN_RIG(unknown_request), IN_RIG(no_request),  IN_RIG(noise),
+	    IN_RIG(half_frame),   IN_RIG(too_many),        IN_RIG(never_reads), IN_RIG(never_reads_events),
+	    IN_RIG(what_if),      IN_RIG(what_if_refused), IN_RIG(floods),      IN_RIG(snapshots_are_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,6 +289,11 @@ static void usage(void **state)
 	    {"events --since 99999999999999999999", "--since: 99999999999999999999 is no event's number"},
 	    {"status --follow", "status does not take that option"},
 	    {"frobnicate", "there is no command frobnicate"},
+	    {"whatif",
+	     "whatif: what fails? leg-down ID, peer-link-down, backup-down, peer-dead or self-down"},
+	    {"whatif leg-down", "whatif: leg-down takes an mclag id, 1..65535"},
+	    {"whatif leg-down 0", "whatif: leg-down takes an mclag id, 1..65535"},
+	    {"whatif self-down 1", "whatif: self-down takes no id"},
 	    {"pki make", "pki: the one thing it does is: init DIR"},
 	    {"--frobnicate", NULL}, /* getopt's words */
 	};

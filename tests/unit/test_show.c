@@ -176,6 +176,25 @@ static void counters(void **state)
 	mclag__control__counters__free_unpacked(c, NULL);
 }
 
+static void what_if(void **state)
+{
+	static const char *const names[] = {"whatif-felt", "whatif-cut"};
+
+	(void)state;
+	for (int cut = 0; cut < 2; cut++) {
+		Mclag__Control__WhatIf *w = sample_what_if(cut);
+		char *text;
+		size_t size;
+		struct sheet sheet = sheet_of(&text, &size, WIDTH, false);
+
+		show_whatif(&sheet, w);
+		fclose(sheet.out);
+		check_text(names[cut], text);
+		assert_json_golden(names[cut], &w->base);
+		mclag__control__what_if__free_unpacked(w, NULL);
+	}
+}
+
 /* A message without anything in it, from a daemon that says less than this program knows. */
 static void nothing_known(void **state)
 {
@@ -316,10 +335,10 @@ static int utc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(status),  cmocka_unit_test(ports),    cmocka_unit_test(mac),
-	    cmocka_unit_test(events),  cmocka_unit_test(counters), cmocka_unit_test(nothing_known),
-	    cmocka_unit_test(manual),  cmocka_unit_test(ages),     cmocka_unit_test(wrapping),
-	    cmocka_unit_test(colours),
+	    cmocka_unit_test(status),   cmocka_unit_test(ports),    cmocka_unit_test(mac),
+	    cmocka_unit_test(events),   cmocka_unit_test(counters), cmocka_unit_test(nothing_known),
+	    cmocka_unit_test(what_if),  cmocka_unit_test(manual),   cmocka_unit_test(ages),
+	    cmocka_unit_test(wrapping), cmocka_unit_test(colours),
 	};
 
 	return cmocka_run_group_tests(tests, utc, NULL);
