@@ -238,6 +238,19 @@ static void hello_is_judged(void **state)
 	}
 }
 
+/* A message that was under way when the session closed must not arm its timer: nothing would ever stop it. */
+static void late_message_arms_nothing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	reach(&f, SESSION_UP);
+	session_close(&f.c, &f.s, REASON_TIMEOUT);
+	assert_false(receive(&f, MESSAGE_DIGEST));
+	assert_true(msec_is_never(session_deadline(&f.c)));
+	step_release(&f.s);
+}
+
 static void says_something_in_time(void **state)
 {
 	struct fixture f;
@@ -256,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(full_matrix),
 	    cmocka_unit_test(hello_is_judged),
+	    cmocka_unit_test(late_message_arms_nothing),
 	    cmocka_unit_test(says_something_in_time),
 	};
 
