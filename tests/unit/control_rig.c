@@ -159,8 +159,12 @@ static void make_rooms(struct rig *rig)
 	char why[KEYS_WHY_SIZE], certificate[96], key[96];
 	struct keepalive_config keepalive = {
 	    .node = 1, .boot = 1, .paths = paths, .path_count = 2, .owner = &rig->keepalive_owner};
-	struct peerlink_config peerlink = {
-	    .node = 1, .paths = paths, .path_count = 2, .owner = &rig->peerlink_owner};
+	struct peerlink_config peerlink = {.node = 1,
+					   .paths = paths,
+					   .path_count = 2,
+					   .greeting_limit = MESSAGE_HELLO_LIMIT,
+					   .frame_limit = MESSAGE_LIMIT,
+					   .owner = &rig->peerlink_owner};
 	struct pin pin = {{0}};
 	struct tls_config tls = {.cert_file = certificate, .key_file = key, .pins = &pin, .pin_count = 1};
 	FILE *nowhere = fopen("/dev/null", "w");
