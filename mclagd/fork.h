@@ -31,7 +31,7 @@ struct fork_limits {
 };
 
 /* 0, or -errno: there is no copy, and done() is not called. Then and while the copy is made, the caller waits
- * (fork(2) copies page tables: about a millisecond for 100 MB). */
+ * (fork(2) copies page tables: a few milliseconds for 100 MB). */
 int fork_start(struct fork **f, struct event_base *base, const struct fork_limits *limits,
 	       struct fork_owner *owner);
 /* In the copy. Ends it when the original does not read any more. */

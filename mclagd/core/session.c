@@ -141,8 +141,7 @@ bool session_message(struct session *c, struct step *s, const struct message *m,
 	if (c->state == SESSION_DOWN || c->state == SESSION_CONNECTING)
 		return false; /* still in flight when we closed */
 	c->in[m->kind]++;
-	if (!msec_is_never(c->heard_by)) /* else there is no conversation that could fall silent */
-		c->heard_by = msec_after(s->now, c->timeout_ms);
+	c->heard_by = msec_after(s->now, c->timeout_ms);
 	switch (c->state) {
 	case SESSION_DOWN:
 	case SESSION_CONNECTING:
