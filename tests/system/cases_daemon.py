@@ -4,8 +4,9 @@ import signal
 
 from case import all_cables, case, every_pair, healthy, usable
 from cases_pair import NODES, agree, expired
+from daemon import PORT
 from lab import LEAVES
-from shell import eventually, expect, hold_for, now
+from shell import eventually, expect, hold_for, now, run
 
 
 def roles(lab):
@@ -47,3 +48,33 @@ def daemon_says_goodbye(bench, away=1.5):
         figures.append(f"leaf{leaf}: peer told after {told * 1000:.0f} ms, left after {ended * 1000:.0f} ms, whole "
                        f"after {whole:.1f} s, {total.sum('lost')} of {total.sum('sent')} lost")
     return "; ".join(figures)
+
+
+@case
+def daemon_says_goodbye_without_a_session(bench):
+    """No session can be had, only keepalives: they say goodbye, too."""
+    lab = bench.pair()
+    daemon, peer = lab.daemons[1], lab.daemons[2]
+    before = roles(lab)
+    run("nft", "-f", "-", netns=daemon.netns, stdin=f"""
+table inet deaf {{
+    chain in {{
+        type filter hook input priority 0
+        tcp sport {PORT} drop
+        tcp dport {PORT} drop
+    }}
+}}
+""")
+    for leaf in LEAVES:
+        eventually(lab.daemons[leaf].session_state, 30, f"leaf{leaf} has no session", lambda state: state != "up")
+    expect(peer.verdict() == "alive", f"leaf1 is heard: {peer.verdict()}")
+    begin = now()
+    daemon.signal(signal.SIGTERM)
+    eventually(peer.verdict, 5, "leaf2 knows that leaf1 restarts", lambda verdict: verdict == "restarting", every=0.005)
+    told = now() - begin
+    expect(daemon.process.wait(5) == 0, f"leaf1 ended with {daemon.process.returncode}")
+    run("nft", "delete table inet deaf", netns=daemon.netns)
+    daemon.start()
+    healthy(lab)
+    expect(roles(lab) == before, f"roles and epoch stay: before {before}, after {roles(lab)}")
+    return f"peer told after {told * 1000:.0f} ms"
