@@ -160,6 +160,7 @@ static void answer_counters(struct client *c)
 {
 	struct view_source source = source_of(c->control);
 	Mclag__Control__Response *r = new_response(MCLAG__CONTROL__RESPONSE__ANSWER_COUNTERS);
+	struct switch_counters kernel;
 	Mclag__Control__ControlCounters *own = build_message(&mclag__control__control_counters__descriptor);
 
 	own->clients = c->control->taken;
@@ -168,6 +169,8 @@ static void answer_counters(struct client *c)
 	own->invalid = c->control->invalid;
 	own->dropped = c->control->dropped;
 	r->counters = view_counters(&source);
+	daemon_switch_counters(c->control->daemon, &kernel);
+	view_switch_counters(r->counters, &kernel);
 	r->counters->control = own;
 	send_response(c, r);
 }

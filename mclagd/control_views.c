@@ -470,6 +470,29 @@ static Mclag__Control__TableCounters *table_counters(enum table table, const str
 	return m;
 }
 
+void view_switch_counters(Mclag__Control__Counters *c, const struct switch_counters *counters)
+{
+	const struct {
+		const char *name, *help;
+		uint64_t count;
+	} rows[] = {
+#define ROW(field, words) {#field, words, counters->field},
+	    SWITCH_COUNTERS(ROW)
+#undef ROW
+	};
+	const size_t count = sizeof(rows) / sizeof(rows[0]);
+
+	c->kernel = build_list(count);
+	for (; c->n_kernel < count; c->n_kernel++) {
+		Mclag__Control__SwitchCounter *m = build_message(&mclag__control__switch_counter__descriptor);
+
+		m->name = build_text("%s", rows[c->n_kernel].name);
+		m->help = build_text("%s", rows[c->n_kernel].help);
+		m->count = rows[c->n_kernel].count;
+		c->kernel[c->n_kernel] = m;
+	}
+}
+
 Mclag__Control__Counters *view_counters(const struct view_source *source)
 {
 	Mclag__Control__Counters *c = build_message(&mclag__control__counters__descriptor);

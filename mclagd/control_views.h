@@ -9,6 +9,7 @@
 #include "core/domain.h"
 #include "mclagd/config.h"
 #include "mclagd/ring.h"
+#include "mclagd/switch.h"
 #include "proto/control.pb-c.h"
 
 struct keepalive;
@@ -33,8 +34,9 @@ struct mac_filter {
 Mclag__Control__Status *view_status(const struct view_source *source);
 /* One leg, or all for id 0; NULL when there is none with that id. */
 Mclag__Control__Ports *view_ports(const struct view_source *source, uint16_t id);
-/* Without the part of the control socket itself, which its owner adds. */
+/* Without the parts of the switch and of the control socket itself, which their owners add. */
 Mclag__Control__Counters *view_counters(const struct view_source *source);
+void view_switch_counters(Mclag__Control__Counters *c, const struct switch_counters *counters);
 
 bool view_mac_matches(const struct mac_filter *filter, const struct mac_view *entry);
 Mclag__Control__MacEntry *view_mac_entry(const struct config *config, const struct mac_view *entry);

@@ -451,6 +451,11 @@ const struct keepalive *daemon_keepalive(const struct daemon *d)
 	return d->keepalive;
 }
 
+void daemon_switch_counters(const struct daemon *d, struct switch_counters *counters)
+{
+	switch_counters(d->sw, counters);
+}
+
 struct msec daemon_now(const struct daemon *d)
 {
 	(void)d;

@@ -10,6 +10,7 @@
 #include "core/domain.h"
 #include "mclagd/config.h"
 #include "mclagd/ring.h"
+#include "mclagd/switch.h"
 #include "peerlink/keepalive.h"
 #include "peerlink/peerlink.h"
 
@@ -34,6 +35,7 @@ const struct config *daemon_config(const struct daemon *d);
 struct ring *daemon_ring(struct daemon *d); /* to read, and to listen */
 const struct peerlink *daemon_peerlink(const struct daemon *d);
 const struct keepalive *daemon_keepalive(const struct daemon *d);
+void daemon_switch_counters(const struct daemon *d, struct switch_counters *counters);
 struct msec daemon_now(const struct daemon *d);
 struct msec daemon_started(const struct daemon *d);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * linux.h - private to linux.c (ports, LACPDUs), linux_open.c, linux_gates.c and linux_table.c (the MAC table):
+ * linux.h - private to linux.c (ports, LACPDUs), linux_open.c, linux_gates.c, linux_counters.c and linux_table.c
+ * (the MAC table):
  * the switch that is a Linux bridge. Everybody else sees switch.h only.
  */
 #ifndef MCLAGD_LINUX_H

@@ -38,6 +38,42 @@ struct switch_facts {
 	int64_t ageing_ms;
 };
 
+/* What the switch has counted since it was opened: field, words. Those that grow while nothing is wrong come
+ * first in their room. */
+#define SWITCH_COUNTERS(X)                                                                                   \
+	X(link_messages, "links: changes heard")                                                             \
+	X(link_overruns, "links: lost, so all were read again")                                              \
+	X(link_restarts, "links: changed while being read")                                                  \
+	X(link_malformed, "links: malformed messages")                                                       \
+	X(link_excess, "links: too many interfaces")                                                         \
+	X(entry_messages, "entries: changes heard")                                                          \
+	X(entry_overruns, "entries: lost, so all were read again")                                           \
+	X(entry_discarded, "entries: changes older than that")                                               \
+	X(entry_restarts, "entries: changed while being read")                                               \
+	X(entry_malformed, "entries: malformed messages")                                                    \
+	X(entry_adds, "entries: set")                                                                        \
+	X(entry_deletes, "entries: deleted")                                                                 \
+	X(entry_batches, "entries: batches of that")                                                         \
+	X(entry_refused, "entries: refused by the kernel")                                                   \
+	X(entry_absent, "entries: deleted already")                                                          \
+	X(entry_excess, "entries: too many waited")                                                          \
+	X(gate_looks, "gates: read back after a change")                                                     \
+	X(gate_repairs, "gates: changed by others, mended")                                                  \
+	X(gate_failures, "gates: changed by others, not mended")                                             \
+	X(gate_overruns, "gates: changes lost, so read back")                                                \
+	X(lacpdu_received, "LACPDUs: received")                                                              \
+	X(lacpdu_sent, "LACPDUs: sent")                                                                      \
+	X(lacpdu_others, "LACPDUs: other slow protocols")                                                    \
+	X(lacpdu_malformed, "LACPDUs: malformed")                                                            \
+	X(lacpdu_refused, "LACPDUs: too long")                                                               \
+	X(lacpdu_errors, "LACPDUs: refused by the kernel")
+
+struct switch_counters {
+#define SWITCH_COUNTER_FIELD(name, words) uint64_t name;
+	SWITCH_COUNTERS(SWITCH_COUNTER_FIELD)
+#undef SWITCH_COUNTER_FIELD
+};
+
 /* Before the network comes up: nothing forwards on a leg or the peer link from now on, whether they are there
  * or not. What a running daemon, or one that comes back, has open stays open. Needs no event base. 0, or -errno
  * with text in why. */
@@ -62,6 +98,7 @@ void switch_start(struct switch_driver *sw);
 void switch_perform(struct switch_driver *sw, const struct action *a);
 /* Ends a batch of switch_perform(). */
 void switch_flush(struct switch_driver *sw);
+void switch_counters(const struct switch_driver *sw, struct switch_counters *counters);
 /* Leaves the dataplane as it is. Takes NULL. */
 void switch_close(struct switch_driver *sw);
 

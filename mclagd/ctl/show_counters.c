@@ -152,6 +152,16 @@ static void show_control(const struct sheet *sheet, const Mclag__Control__Contro
 	table_finish(t, sheet);
 }
 
+static void show_kernel(const struct sheet *sheet, const Mclag__Control__Counters *c)
+{
+	static const struct column columns[] = {{"KERNEL", false, 40}, {"COUNT", true, 12}};
+	struct table *t = table_create(columns, 2, 0);
+
+	for (size_t i = 0; i < c->n_kernel; i++)
+		name_number(t, c->kernel[i]->help, c->kernel[i]->count);
+	table_finish(t, sheet);
+}
+
 void show_counters(const struct sheet *sheet, const Mclag__Control__Counters *counters)
 {
 	show_messages(sheet, counters);
@@ -163,6 +173,7 @@ void show_counters(const struct sheet *sheet, const Mclag__Control__Counters *co
 	fputc('\n', sheet->out);
 	show_lacp(sheet, counters);
 	show_tables(sheet, counters);
+	show_kernel(sheet, counters);
 	if (counters->control != NULL)
 		show_control(sheet, counters->control);
 }

@@ -374,6 +374,12 @@ Mclag__Control__Counters *sample_counters(void)
 	c->tables[0] = build_message(&mclag__control__table_counters__descriptor);
 	c->tables[0]->table = build_text("mac");
 	c->tables[0]->moves = 5;
+	c->kernel = build_list(1);
+	c->n_kernel = 1;
+	c->kernel[0] = build_message(&mclag__control__switch_counter__descriptor);
+	c->kernel[0]->name = build_text("gate_repairs");
+	c->kernel[0]->help = build_text("gates: changed by others, mended");
+	c->kernel[0]->count = 1;
 	c->control = build_message(&mclag__control__control_counters__descriptor);
 	c->control->clients = c->control->requests = 9;
 	return c;

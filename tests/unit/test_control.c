@@ -136,6 +136,10 @@ static void counters(void **state)
 	assert_true(r->counters->lacp[0]->pdus_out > 0);
 	assert_int_equal(r->counters->transport->n_ended, PEERLINK_REASON_COUNT);
 	assert_string_equal(r->counters->tables[0]->table, "mac");
+	assert_string_equal(r->counters->kernel[0]->name, "link_messages");
+	assert_int_equal(r->counters->kernel[0]->count, 1);
+	assert_string_equal(r->counters->kernel[r->counters->n_kernel - 1]->name, "lacpdu_errors");
+	assert_int_equal(r->counters->kernel[r->counters->n_kernel - 1]->count, 2);
 	assert_int_equal(r->counters->control->clients, 1);
 	assert_int_equal(r->counters->control->requests, 1);
 	mclag__control__response__free_unpacked(r, NULL);

@@ -663,6 +663,39 @@ static void lacp_tried_again(void **state)
 	rig_end(&r);
 }
 
+static void counters(void **state)
+{
+	struct rig r;
+	struct lab_port host;
+	struct lacpdu pdu = {.actor = {.system_priority = 1, .system = {{2, 0, 0, 0, 0, 9}}, .port = 4}};
+	struct switch_counters c;
+	rig_init(&r, state);
+	rig_open(&r, false);
+	switch_start(r.sw);
+	lab_until(r.base, count_kind(&r, EVENT_DUMP_END) == 1);
+	lab_port_open_for(&host, "h1", LACP);
+	send_pdu(&host, &pdu, 30); /* too short */
+	send_pdu(&host, &pdu, 0);
+	lab_until(r.base, count_kind(&r, EVENT_LACPDU) == 1);
+	switch_perform(r.sw, &(struct action){.kind = ACTION_LACPDU, .lacpdu = {.mclag = 1}});
+	perform_entry(&r, ACTION_PROGRAM, mac_of(1), LEG1, true);
+	switch_flush(r.sw);
+	lab_until(r.base, sighted(&r, mac_of(1), LEG1, SIGHTING_ACTIVE));
+	lab_run("nft flush ruleset");
+	lab_until(r.base, (switch_counters(r.sw, &c), c.gate_repairs == 1));
+	lab_run("ip link set p1 nomaster"); /* closes its LACPDU socket; what that has counted is kept */
+	lab_until(r.base, carrier_is(&r, LEG1, false));
+	switch_counters(r.sw, &c);
+	assert_int_equal(c.lacpdu_received, 2);
+	assert_int_equal(c.lacpdu_malformed, 1);
+	assert_int_equal(c.lacpdu_sent, 1);
+	assert_int_equal(c.entry_adds, 1);
+	assert_true(c.entry_messages > 0 && c.link_messages > 0 && c.gate_looks > 0);
+	assert_int_equal(c.entry_refused + c.link_malformed + c.gate_failures + c.lacpdu_errors, 0);
+	lab_port_close(&host);
+	rig_end(&r);
+}
+
 /* --- the MAC table ----------------------------------------------------------------------------------- */
 
 static void add(const char *rest, uint8_t last)
@@ -805,6 +838,7 @@ int main(void)
 	    TEST(bridge_made_again),
 	    TEST(lacpdus),
 	    TEST(lacp_tried_again),
+	    TEST(counters),
 	    TEST(sightings),
 	    TEST(programmed),
 	    TEST(moved_about),
