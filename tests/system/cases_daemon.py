@@ -78,3 +78,41 @@ table inet deaf {{
     healthy(lab)
     expect(roles(lab) == before, f"roles and epoch stay: before {before}, after {roles(lab)}")
     return f"peer told after {told * 1000:.0f} ms"
+
+
+# What a port scanner does, more often than one line per second can tell.
+SCANNER = """
+import socket, sys
+for _ in range(40):
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 5) as s:
+        s.sendall(b"GET / HTTP/1.1\\r\\n\\r\\n")
+        try:
+            s.recv(1)
+        except ConnectionError:
+            pass
+"""
+
+
+@case
+def daemon_tells_why_beside_a_flood(bench):
+    """Strangers fill their share of the log, and the line that says why the session ended is there all the same."""
+    lab = bench.pair()
+    daemon, listener = lab.daemons[1], lab.daemons[2]
+    lines = []
+    with open(listener.log_path) as log:
+        def told():
+            """Why the session ended, as far as leaf2 has written it."""
+            lines.extend(log.readlines())
+            return [line for line in lines if "session: closed: " in line]
+
+        log.seek(0, 2)
+        run("python3", "-c", SCANNER, lab.backup_address("leaf2"), PORT, netns=daemon.netns)
+        daemon.signal(signal.SIGTERM)
+        expect(daemon.process.wait(5) == 0, f"leaf1 ended with {daemon.process.returncode}")
+        closed = eventually(told, 5, "leaf2 tells that the session ended")[0]
+    refused = [line for line in lines if "does not begin with a TLS ClientHello" in line]
+    expect(10 <= len(refused) < 40, f"strangers are limited: {len(refused)} lines")
+    expect(len(closed) == 1, f"the session's end is told once: {closed}")
+    daemon.start()
+    healthy(lab)
+    return f"{len(refused)} lines about 40 strangers; {closed[0].strip()}"
