@@ -132,6 +132,12 @@ static const struct key log_keys[] = {
     {0},
 };
 
+static const struct key journal_keys[] = {
+    {"file", PATHNAME, AT(struct config, journal.file)},
+    {"size-mb", NUMBER(1, 65536, 256), AT(struct config, journal.size_mb)},
+    {0},
+};
+
 static const struct key config_keys[] = {
     {"domain", NUMBER(1, 4095, 0), REQUIRED, AT(struct config, domain)},
     {"node", NUMBER(1, 2, 0), AT(struct config, node)},
@@ -160,6 +166,7 @@ static const struct key config_keys[] = {
      AT(struct config, control_socket)},
     {"state-dir", PATHNAME, .text = "/run/mclagd", AT(struct config, state_dir)},
     {"log", KEY_MAPPING, .keys = log_keys},
+    {"journal", KEY_MAPPING, .keys = journal_keys},
     {0},
 };
 

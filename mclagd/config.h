@@ -88,6 +88,10 @@ struct config {
 		enum config_log_level level;
 		enum config_log_target target;
 	} log;
+	struct {
+		char file[CONFIG_FILE_SIZE]; /* "" = nothing is recorded */
+		uint32_t size_mb;
+	} journal;
 };
 
 /* From a text; name stands for it in errors. The result is given to config_free(). 0, or -EINVAL with why

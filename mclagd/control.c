@@ -156,6 +156,20 @@ static void answer_ports(struct client *c, const Mclag__Control__PortsRequest *r
 	send_response(c, r);
 }
 
+static Mclag__Control__JournalCounters *journal_counters_of(const struct daemon *d)
+{
+	struct journal_counters counters;
+
+	if (!daemon_journal(d, &counters))
+		return NULL;
+	Mclag__Control__JournalCounters *m = build_message(&mclag__control__journal_counters__descriptor);
+	m->recording = counters.recording;
+	m->events = counters.events;
+	m->bytes = counters.bytes;
+	m->missed = counters.missed;
+	return m;
+}
+
 static void answer_counters(struct client *c)
 {
 	struct view_source source = source_of(c->control);
@@ -172,6 +186,7 @@ static void answer_counters(struct client *c)
 	daemon_switch_counters(c->control->daemon, &kernel);
 	view_switch_counters(r->counters, &kernel);
 	r->counters->control = own;
+	r->counters->journal = journal_counters_of(c->control->daemon);
 	send_response(c, r);
 }
 

@@ -222,7 +222,9 @@ static void step_once(struct daemon *d, const struct event *e)
 {
 	d->step.now = d->now;
 	d->sent = false;
+	journal_before(d->journal, d->now, e);
 	domain_step(d->domain, &d->step, e);
+	journal_after(d->journal, &d->step);
 	tell_trace(d);
 	for (size_t i = 0; i < d->step.action_count; i++)
 		perform(d, &d->step.actions[i]);
@@ -249,6 +251,7 @@ static void run(struct daemon *d, const struct event *e)
 	if (d->save)
 		save_resume(d);
 	d->running = false;
+	journal_flush(d->journal);
 	arm(d);
 }
 
@@ -285,6 +288,12 @@ static void switch_notice(struct switch_events *events, const char *text)
 {
 	struct daemon *d = DAEMON_OF(events, switch_events);
 	log_limited(&d->log, &d->notices, clock_now(), CONFIG_LOG_WARNING, "switch", "%s", text);
+}
+
+static void journal_ended(struct journal_owner *owner, const char *why)
+{
+	struct daemon *d = DAEMON_OF(owner, journal_owner);
+	log_write(&d->log, CONFIG_LOG_WARNING, "journal", 0, "%s -> nothing more is recorded", why);
 }
 
 static void session_opened(struct peerlink_owner *owner, int path)
@@ -375,6 +384,7 @@ static void set_handlers(struct daemon *d)
 	d->leave_handler.due = leave_due;
 	d->saver_handler.due = saver_due;
 	d->switch_events = (struct switch_events){.event = switch_event, .notice = switch_notice};
+	d->journal_owner = (struct journal_owner){.ended = journal_ended};
 	d->peerlink_owner = (struct peerlink_owner){.opened = session_opened,
 						    .closed = session_closed,
 						    .frame = session_frame,
@@ -460,6 +470,13 @@ struct msec daemon_now(const struct daemon *d)
 {
 	(void)d;
 	return clock_now();
+}
+
+bool daemon_journal(const struct daemon *d, struct journal_counters *c)
+{
+	if (d->journal)
+		journal_counters(d->journal, c);
+	return d->journal != NULL;
 }
 
 struct msec daemon_started(const struct daemon *d)

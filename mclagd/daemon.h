@@ -9,6 +9,7 @@
 
 #include "core/domain.h"
 #include "mclagd/config.h"
+#include "mclagd/journal.h"
 #include "mclagd/ring.h"
 #include "mclagd/switch.h"
 #include "peerlink/keepalive.h"
@@ -38,5 +39,7 @@ const struct keepalive *daemon_keepalive(const struct daemon *d);
 void daemon_switch_counters(const struct daemon *d, struct switch_counters *counters);
 struct msec daemon_now(const struct daemon *d);
 struct msec daemon_started(const struct daemon *d);
+/* False: none is configured, or it could not be begun. */
+bool daemon_journal(const struct daemon *d, struct journal_counters *c);
 
 #endif

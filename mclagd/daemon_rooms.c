@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define RING_LINES 4096
 
@@ -119,15 +120,35 @@ static void close_switch(struct daemon *d)
 	switch_close(d->sw);
 }
 
+/* What cannot be recorded does not keep the daemon from its work. */
+static void open_journal(struct daemon *d, const struct domain_config *c)
+{
+	char why[JOURNAL_WHY_SIZE];
+	struct timespec t;
+	if (!d->config->journal.file[0])
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	const struct journal_head head = {.version = MCLAGD_VERSION,
+					  .wall_us = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000,
+					  .config = *c,
+					  .resumes = d->resume.legs != NULL,
+					  .resume = d->resume};
+	if (journal_open(&d->journal, d->config->journal.file, (uint64_t)d->config->journal.size_mb << 20,
+			 &head, &d->journal_owner, why))
+		log_write(&d->log, CONFIG_LOG_WARNING, "journal", 0, "nothing is recorded: %s", why);
+}
+
 static int open_domain(struct daemon *d, char why[static SETUP_WHY_SIZE])
 {
 	struct switch_facts facts;
 	struct domain_config c;
 	switch_facts(d->sw, &facts);
 	int error = setup_domain(d->config, &facts, d->boot_id, &c, d->mclags, why);
-	if (!error)
-		d->domain = domain_create(&c, d->resume.legs ? &d->resume : NULL);
-	return error;
+	if (error)
+		return error;
+	open_journal(d, &c);
+	d->domain = domain_create(&c, d->resume.legs ? &d->resume : NULL);
+	return 0;
 }
 
 static void close_domain(struct daemon *d)
@@ -135,6 +156,7 @@ static void close_domain(struct daemon *d)
 	domain_destroy(d->domain);
 	d->domain = NULL; /* run() has nobody to tell */
 	step_release(&d->step);
+	journal_close(d->journal);
 }
 
 static int open_peerlink(struct daemon *d, char why[static SETUP_WHY_SIZE])

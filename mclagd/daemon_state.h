@@ -8,6 +8,7 @@
 
 #include "mclagd/control.h"
 #include "mclagd/daemon.h"
+#include "mclagd/journal.h"
 #include "mclagd/log.h"
 #include "mclagd/loop.h"
 #include "mclagd/resume.h"
@@ -43,6 +44,8 @@ struct daemon {
 
 	struct ring *ring;
 	int lock;
+	struct journal *journal; /* NULL = none */
+	struct journal_owner journal_owner;
 	struct resume_origin origin;
 	struct resume resume;    /* what the last run left; legs NULL = nothing */
 	struct leg_resume *legs; /* for saving */

@@ -8,6 +8,7 @@
 #include "mclagd/daemon.h"
 #include "mclagd/log.h"
 #include "mclagd/loop.h"
+#include "mclagd/replay.h"
 #include "mclagd/service.h"
 #include "mclagd/switch.h"
 #include <errno.h>
@@ -32,6 +33,7 @@ enum exit_status {
 
 struct options {
 	const char *file;
+	const char *replay; /* a journal, or NULL */
 	bool check, close_gates;
 	bool log_level_given;
 	enum config_log_level log_level;
@@ -63,11 +65,13 @@ static void usage(FILE *to)
 {
 	fputs(
 	    "usage: mclagd [--config FILE] [--check | --close-gates] [--log-level error|warning|info|debug]\n"
+	    "       mclagd --replay FILE\n"
 	    "       mclagd --version | --help\n"
 	    "\n"
 	    "  -c, --config FILE      the configuration [" CONFIG_FILE "]\n"
 	    "  -n, --check            check it, print its canonical form, and end\n"
 	    "  -g, --close-gates      hold every leg from now on, and end: before the network comes up\n"
+	    "  -r, --replay FILE      decide again what this journal recorded, and compare\n"
 	    "  -l, --log-level LEVEL  instead of the configured one\n"
 	    "  -V, --version          print the version\n"
 	    "  -h, --help             print this\n",
@@ -81,12 +85,13 @@ static int parse_options(int argc, char **argv, struct options *o)
 	    {"config", required_argument, NULL, 'c'},
 	    {"check", no_argument, NULL, 'n'},
 	    {"close-gates", no_argument, NULL, 'g'},
+	    {"replay", required_argument, NULL, 'r'},
 	    {"log-level", required_argument, NULL, 'l'},
 	    {"version", no_argument, NULL, 'V'},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
 	};
-	for (int option; (option = getopt_long(argc, argv, "c:ngl:Vh", longs, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "c:ngr:l:Vh", longs, NULL)) != -1;) {
 		switch (option) {
 		case 'c':
 			o->file = optarg;
@@ -96,6 +101,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'g':
 			o->close_gates = true;
+			break;
+		case 'r':
+			o->replay = optarg;
 			break;
 		case 'l':
 			if (config_log_level_parse(optarg, &o->log_level)) {
@@ -143,6 +151,25 @@ static int close_gates(const struct config *c)
 		return EXIT_STOPPED;
 	fprintf(stderr, "mclagd: cannot close the gates: %s\n", why);
 	return EXIT_FAILED;
+}
+
+static int replay_only(const char *name)
+{
+	char why[JOURNAL_WHY_SIZE];
+	FILE *f = fopen(name, "re");
+	if (!f) {
+		fprintf(stderr, "mclagd: %s: %s\n", name, strerror(errno));
+		return REPLAY_UNUSABLE;
+	}
+	enum replay_result result = replay(f, MCLAGD_VERSION, stdout, why);
+	fclose(f);
+	if (fflush(stdout) == EOF) {
+		fprintf(stderr, "mclagd: cannot write: %s\n", strerror(errno));
+		return REPLAY_UNUSABLE;
+	}
+	if (result == REPLAY_UNUSABLE)
+		fprintf(stderr, "mclagd: %s: %s\n", name, why);
+	return (int)result;
 }
 
 /* --- signals ----------------------------------------------------------------------------------------- */
@@ -281,6 +308,8 @@ int main(int argc, char **argv)
 	int status = parse_options(argc, argv, &o);
 	if (status >= 0)
 		return status;
+	if (o.replay)
+		return replay_only(o.replay);
 	if (config_load(&c, o.file, why)) {
 		fprintf(stderr, "mclagd: %s\n", why);
 		return EXIT_CONFIG;

@@ -162,6 +162,17 @@ static void show_kernel(const struct sheet *sheet, const Mclag__Control__Counter
 	table_finish(t, sheet);
 }
 
+static void show_journal(const struct sheet *sheet, const Mclag__Control__JournalCounters *c)
+{
+	static const struct column columns[] = {{"JOURNAL", false, 24}, {"COUNT", true, 16}};
+	struct table *t = table_create(columns, 2, 0);
+
+	name_number(t, c->recording ? "events recorded" : "events recorded, ended", c->events);
+	name_number(t, "bytes recorded", c->bytes);
+	name_number(t, "events not recorded", c->missed);
+	table_finish(t, sheet);
+}
+
 void show_counters(const struct sheet *sheet, const Mclag__Control__Counters *counters)
 {
 	show_messages(sheet, counters);
@@ -176,4 +187,6 @@ void show_counters(const struct sheet *sheet, const Mclag__Control__Counters *co
 	show_kernel(sheet, counters);
 	if (counters->control != NULL)
 		show_control(sheet, counters->control);
+	if (counters->journal != NULL)
+		show_journal(sheet, counters->journal);
 }

@@ -12,7 +12,7 @@ from traffic import Probe
 CASES = {}
 
 # What the lab is made of, with the Debian package it comes from.
-TOOLS = {"ip": "iproute2", "bridge": "iproute2", "tc": "iproute2", "nft": "nftables", "sysctl": "procps",
+TOOLS = {"ip": "iproute2", "bridge": "iproute2", "tc": "iproute2", "nft": "nftables", "sysctl": "procps", "setpriv": "util-linux",
          "ovs-vswitchd": "openvswitch-switch", "ovsdb-server": "openvswitch-switch",
          "ovsdb-tool": "openvswitch-switch", "ovs-vsctl": "openvswitch-switch", "ovs-appctl": "openvswitch-switch"}
 

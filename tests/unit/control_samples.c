@@ -382,6 +382,10 @@ Mclag__Control__Counters *sample_counters(void)
 	c->kernel[0]->count = 1;
 	c->control = build_message(&mclag__control__control_counters__descriptor);
 	c->control->clients = c->control->requests = 9;
+	c->journal = build_message(&mclag__control__journal_counters__descriptor);
+	c->journal->events = 4711;
+	c->journal->bytes = 268435440;
+	c->journal->missed = 12;
 	return c;
 }
 

@@ -144,7 +144,7 @@ static const struct refusal refusals[] = {
      "mclagd.yaml:14: prioritty: unknown key, expected domain, node, priority, system-mac, system-priority, "
      "own-system-mac, bridge, peer-link, backup-paths, keys, session-port, keepalive-port, "
      "keepalive-interval-ms, keepalive-multiplier, session-timeout-ms, alone-s, ceiling-s, grace-s, "
-     "on-split, entry-limit, mclags, control-socket, state-dir or log"},
+     "on-split, entry-limit, mclags, control-socket, state-dir, log or journal"},
     {"", "", "log:\n  level: info\n  levle: debug\n",
      "mclagd.yaml:16: log.levle: unknown key, expected level or target"},
     {"", "", "mclags:\n  - id: 1\n    port: po1\n  - id: 2\n    port: po2\n    vlan: 5\n",
@@ -260,6 +260,8 @@ static const struct refusal refusals[] = {
      "mclagd.yaml:14: control-socket: /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx is not an "
      "absolute path of at most 107 bytes"},
     {"", "", "log: {level: loud}\n", "mclagd.yaml:14: log.level: loud is not error, warning, info or debug"},
+    {"", "", "journal: {file: here}\n", "mclagd.yaml:14: journal.file: here is not an absolute path"},
+    {"", "", "journal: {file: /j, size-mb: 0}\n", "mclagd.yaml:14: journal.size-mb: 0 is not 1..65536"},
     {"", "", "log: debug\n", "mclagd.yaml:14: log: expected a mapping of keys to values"},
     {"", "", "mclags: {id: 1}\n", "mclagd.yaml:14: mclags: expected a list"},
     {"  certificate", "  - certificate", "", "mclagd.yaml:11: did not find expected '-' indicator"},

@@ -142,6 +142,8 @@ static void counters(void **state)
 	assert_int_equal(r->counters->kernel[r->counters->n_kernel - 1]->count, 2);
 	assert_int_equal(r->counters->control->clients, 1);
 	assert_int_equal(r->counters->control->requests, 1);
+	assert_true(r->counters->journal->recording && r->counters->journal->missed == 0);
+	assert_true(r->counters->journal->events == 3 && r->counters->journal->bytes == 200);
 	mclag__control__response__free_unpacked(r, NULL);
 	caller_close(&c);
 }

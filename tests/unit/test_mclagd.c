@@ -395,13 +395,59 @@ static void kept_in_time(void **state)
 	rig_end(&r);
 }
 
+/* A run is recorded and decided again; what cannot be recorded is said, and costs nothing. */
+static void recorded(void **state)
+{
+	(void)state;
+	struct rig r;
+	char file[128];
+	rig_serve(&r);
+	char *const arguments[] = {dash_c, r.config, NULL};
+	lab_run("echo 'journal: {file: %s/journal}' >> %s", r.dir, r.config);
+	snprintf(file, sizeof(file), "%s/journal", r.dir);
+	for (int last = 0; last < 2; last++) {
+		start(&r, arguments);
+		lab_until(NULL, tells(&r, "READY=1\n"));
+		kill(r.child, last ? SIGTERM : SIGKILL);
+		if (last) {
+			assert_int_equal(finish(&r), 0);
+			continue;
+		}
+		assert_int_equal(waitpid(r.child, NULL, 0), r.child);
+		close(r.output);
+	}
+	assert_int_equal(run(&r, "--replay", file, NULL), 0);
+	assert_true(says(&r, "domain 1, node 1, 2 mclags, "));
+	assert_true(says(&r, "told to stop -> goodbye"));
+	assert_true(says(&r, "note: the daemon ended\n"));
+	assert_true(says(&r, " events, identical\n"));
+	snprintf(file, sizeof(file), "%s/journal.1", r.dir);
+	assert_int_equal(run(&r, "-r", file, NULL), 0);
+	assert_true(says(&r, "note: the journal has no end"));
+	assert_true(says(&r, " events, identical\n"));
+	assert_int_equal(run(&r, "--replay", r.config, NULL), 2);
+	assert_true(says(&r, "/mclagd.yaml: byte 0: no journal of mclagd\n"));
+	assert_int_equal(run(&r, "--replay", "/nonexistent", NULL), 2);
+	assert_string_equal(r.text, "mclagd: /nonexistent: No such file or directory\n");
+
+	lab_run("sed -i 's,^journal:.*,journal: {file: /nonexistent/journal},' %s", r.config);
+	start(&r, arguments);
+	lab_until(NULL, tells(&r, "READY=1\n"));
+	assert_true(says(&r, "mclagd: warning: journal: nothing is recorded: "
+			     "/nonexistent/journal: No such file or directory\n"));
+	kill(r.child, SIGTERM);
+	assert_int_equal(finish(&r), 0);
+	lab_run("rm -f %s/journal %s/journal.1", r.dir, r.dir);
+	rig_end(&r);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(command_line), TEST(cannot_start), TEST(only_one),
-	    TEST(served),       TEST(resumed),      TEST(kept_in_time),
+	    TEST(command_line), TEST(cannot_start), TEST(only_one), TEST(served),
+	    TEST(resumed),      TEST(kept_in_time), TEST(recorded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
