@@ -30,7 +30,7 @@
 #include <string.h>
 
 #define WATCH_BUFFER    (1 << 20) /* bytes; a flush of some thousand rules. Past that we look all the same */
-#define WATCH_BUDGET    64
+#define WATCH_BUDGET    256
 #define REPAIRS_AT_ONCE 8
 #define AGAIN_MS        100
 
@@ -41,13 +41,11 @@
 static int table_as_wished(const struct isolation *i, char **rules, char *err, size_t errlen)
 {
 	struct table_found found = {.rows = zalloc((i->leg_count + 1) * sizeof(*found.rows))};
-	int so = table_exists(i, err, errlen);
+	int error = table_read(i, &found, NULL, err, errlen);
+	int so = !error && !found.odd && found.strangers == 0 && found.members == i->leg_count;
 
-	if (so == 1) {
-		int error = table_read(i, &found, NULL, err, errlen);
-
-		so = error ? error : !found.odd && found.strangers == 0 && found.members == i->leg_count;
-	}
+	if (error && error != -ENOENT)
+		so = error;
 	for (size_t leg = 0; so == 1 && leg <= i->leg_count; leg++) {
 		so = found.rows[leg].forwarding == i->legs[leg].forwarding &&
 		     found.rows[leg].isolated == i->legs[leg].isolated;

@@ -159,8 +159,6 @@ static void listener_deliver(struct netlink_listener *l, ssize_t length)
 	}
 	if (left > 0)
 		l->counters.refused++;
-	if (l->handler->turn)
-		l->handler->turn(l->handler);
 }
 
 /*
@@ -174,35 +172,44 @@ static void listener_arm(struct netlink_listener *l)
 	must(event_del(l->event) || event_add(l->event, l->lost ? &now : NULL));
 }
 
+/* False: there is no more to read for now. */
+static bool listener_read(struct netlink_listener *l, int fd)
+{
+	ssize_t n = receive(fd, l->buffer);
+
+	if (n == -EAGAIN) {
+		if (!l->lost)
+			return false;
+		l->lost = false;
+		listener_arm(l);
+		l->handler->overrun(l->handler);
+		return false;
+	}
+	if (n == -ENOBUFS) {
+		l->counters.overruns++;
+		l->lost = true;
+	} else if (n < 0) {
+		l->counters.refused++;
+	} else if (l->lost) {
+		l->counters.discarded++;
+	} else {
+		listener_deliver(l, n);
+	}
+	return true;
+}
+
 static void listener_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct netlink_listener *l = arg;
+	bool more = true;
 
 	(void)what;
-	for (unsigned i = 0; i < l->budget && !l->paused; i++) {
-		ssize_t n = receive(fd, l->buffer);
-
-		if (n == -EAGAIN) {
-			if (!l->lost)
-				return;
-			l->lost = false;
-			listener_arm(l);
-			l->handler->overrun(l->handler);
-			return;
-		}
-		if (n == -ENOBUFS) {
-			l->counters.overruns++;
-			l->lost = true;
-		} else if (n < 0) {
-			l->counters.refused++;
-		} else if (l->lost) {
-			l->counters.discarded++;
-		} else {
-			listener_deliver(l, n);
-		}
-	}
-	if (l->lost)
+	for (unsigned i = 0; more && i < l->budget && !l->paused; i++)
+		more = listener_read(l, fd);
+	if (more && l->lost)
 		listener_arm(l);
+	if (l->handler->turn)
+		l->handler->turn(l->handler);
 }
 
 /* Let the kernel drop what is of another family, before it takes room in the queue. */

@@ -55,7 +55,7 @@ struct netlink_listener_handler {
 	 * owner knows is old; it asks for a dump. The socket goes on.
 	 */
 	void (*overrun)(struct netlink_listener_handler *);
-	/* All messages of one datagram have been told. May be NULL. */
+	/* All that could be read in this turn of the loop has been told. May be NULL. */
 	void (*turn)(struct netlink_listener_handler *);
 };
 

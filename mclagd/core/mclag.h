@@ -80,8 +80,8 @@ struct mclags {
 	struct pair pair;
 	struct leg_watch *watch;
 	bool peer_legs_known; /* all LegStates of this session are here */
-	bool peer_listed;     /* were, in this session or one before: what was not among them, the peer has not */
-	bool peer_link_open;  /* the peer link may carry data, as last asked for */
+	bool peer_listed; /* were, in this session or one before: what was not among them, the peer has not */
+	bool peer_link_open; /* the peer link may carry data, as last asked for */
 	struct msec peer_link_retry_at;
 	bool unsaved; /* what leg_resume_state() says has changed; the domain clears it */
 };
