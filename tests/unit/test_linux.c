@@ -233,16 +233,14 @@ static void refused(void **state)
 /* Before anything is there; and a second time it does not disturb what runs. */
 static void gates_closed_early(void **state)
 {
+	static const struct config names = {.peer_link = "pl",
+					    .mclag_count = 2,
+					    .mclags = {{.id = 1, .port = "p1"}, {.id = 2, .port = "p2"}}};
+	char why[256];
 	struct rig r;
 	lab_require_root();
-	r.config = calloc(1, sizeof(*r.config));
-	assert_non_null(r.config);
-	*r.config = (struct config){.peer_link = "pl",
-				    .mclag_count = 2,
-				    .mclags = {{.id = 1, .port = "p1"}, {.id = 2, .port = "p2"}}};
-	assert_int_equal(switch_close_gates(r.config, r.why, sizeof(r.why)), 0);
+	assert_int_equal(switch_close_gates(&names, why, sizeof(why)), 0);
 	assert_true(nothing_forwards());
-	free(r.config);
 	rig_init(&r, state);
 	rig_open(&r, false);
 	perform_gate(&r, ACTION_FORWARD, LEG1, true);
