@@ -6,6 +6,7 @@
  * stop is for good, and an upgrade must not cost a frame. To take a leaf out of service is another command.
  */
 #include "mclagd/daemon.h"
+#include "mclagd/lock.h"
 #include "mclagd/log.h"
 #include "mclagd/loop.h"
 #include "mclagd/replay.h"
@@ -144,13 +145,18 @@ static int check_only(const struct config *c)
 	return EXIT_STOPPED;
 }
 
+/* Not under a daemon that works: it would go on as if its legs were open. */
 static int close_gates(const struct config *c)
 {
 	char why[WHY_SIZE];
-	if (switch_close_gates(c, why, sizeof(why)) == 0)
-		return EXIT_STOPPED;
-	fprintf(stderr, "mclagd: cannot close the gates: %s\n", why);
-	return EXIT_FAILED;
+	int lock, error = lock_take(&lock, why, sizeof(why));
+	if (!error) {
+		error = switch_close_gates(c, why, sizeof(why));
+		lock_release(lock);
+	}
+	if (error)
+		fprintf(stderr, "mclagd: cannot close the gates: %s\n", why);
+	return error ? EXIT_FAILED : EXIT_STOPPED;
 }
 
 static int replay_only(const char *name)

@@ -253,6 +253,8 @@ static void only_one(void **state)
 			    "mclagd: error: daemon: cannot start: lock: another mclagd works in this network "
 			    "namespace: stop it first (systemctl stop mclagd, or end the process that "
 			    "`ss -xap | grep @mclagd` shows)\n");
+	assert_int_equal(run(&other, "--close-gates", "-c", other.config), 1);
+	assert_non_null(strstr(other.text, "mclagd: cannot close the gates: another mclagd works in this"));
 	assert_true(forwards("p1"));
 	/* The lock goes with its process, however that ends. */
 	kill(r.child, SIGKILL);
