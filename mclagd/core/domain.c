@@ -248,6 +248,12 @@ static void abandon(struct domain *d, struct step *s)
 	}
 }
 
+/* Why the peer is not heard any more. */
+static enum reason unheard(const struct domain *d)
+{
+	return d->liveness.goodbye != REASON_NONE ? d->liveness.goodbye : REASON_PATH_LOST;
+}
+
 static bool arbitrates(const struct domain *d)
 {
 	return d->liveness.verdict == VERDICT_SPLIT && d->role != ROLE_PRIMARY &&
@@ -262,9 +268,9 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 	if (d->liveness.verdict != before || !session_greeted(&d->session))
 		role_follow(d, s); /* else we talk with the peer already: what was elected counts */
 	if (d->liveness.verdict != before && d->liveness.verdict != VERDICT_ALIVE)
-		session_close(&d->session, s, REASON_PATH_LOST); /* what it has told is not to be relied on */
+		session_close(&d->session, s, unheard(d)); /* what it has told is not to be relied on */
 	session_path(&d->session, s, d->stopped ? PATH_NONE : liveness_best_path(&d->liveness),
-		     d->stopped ? d->stopping : REASON_PATH_LOST);
+		     d->stopped ? d->stopping : unheard(d));
 	end_session(d, s);
 	if (d->liveness.verdict == VERDICT_GONE && before != VERDICT_GONE)
 		replica_peer_gone(&d->macs, s);
