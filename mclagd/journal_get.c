@@ -103,7 +103,8 @@ static int check_config(const Mclag__Journal__Config *w, char *why)
 	    {"path_count", w->path_count, 1, PATH_MAX_COUNT}, {"keepalive_ms", w->keepalive_ms, 1, MS_MAX},
 	    {"multiplier", w->multiplier, 1, MULTIPLIER_MAX},
 	    {"session_timeout_ms", w->session_timeout_ms, 3, MS_MAX}, {"alone_ms", w->alone_ms, 0, MS_MAX},
-	    {"ceiling_ms", w->ceiling_ms, 1, MS_MAX}, {"grace_ms", w->grace_ms, 1, MS_MAX},
+	    {"ceiling_ms", w->ceiling_ms, 1, MS_MAX},
+	    {"grace_ms", w->grace_ms, 1000, RESTART_SECONDS_MAX * 1000},
 	    {"ageing_ms", w->ageing_ms, 1, MS_MAX}, {"leave_ms", w->leave_ms, 0, MS_MAX},
 	    {"entry_limit", w->entry_limit, 1, UINT32_MAX}, {"mclags", w->n_mclags, 0, MCLAG_MAX_COUNT});
 }

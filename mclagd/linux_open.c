@@ -218,7 +218,20 @@ void linux_settle_via(struct switch_driver *sw)
 	char why[LINUX_WHY_SIZE];
 	if (!link_by_name(sw->links, sw->config->via.interface))
 		return;
+	/* The gates stay as they were set, even if somebody takes the table away just now. */
+	const size_t count = sw->port_count - 1;
+	const bool peer_link_open = linux_peer_link(sw)->gate.forwarding;
+	struct switch_leg *legs = calloc(sw->port_count, sizeof(*legs));
+	if (!legs)
+		abort();
+	for (size_t i = 0; i < count; i++)
+		legs[i] = (struct switch_leg){.mclag = sw->ports[i].place.mclag,
+					      .forwarding = sw->ports[i].gate.forwarding,
+					      .isolated = sw->ports[i].gate.isolated};
 	int error = open_gates(sw, why, sizeof(why));
+	if (!error)
+		error = switch_restore(sw, legs, count, peer_link_open, why, sizeof(why));
+	free(legs);
 	sw->via_missing = error != 0;
 	if (!error)
 		linux_notice(sw, "%s (via) is there now", sw->config->via.interface);

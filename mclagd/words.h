@@ -11,7 +11,7 @@
 #include "peerlink/peerlink.h"
 
 /* heard_event.echo_ms of a peer that does not hear us: as old as can be, without an overflow. */
-#define WORDS_NO_ECHO_MS (INT64_MAX / 2)
+#define WORDS_NO_ECHO_MS (INT64_C(1) << 40)
 
 /* Why the transport ended, for the core. */
 enum reason words_reason(enum peerlink_reason reason);

@@ -5,7 +5,7 @@
  *
  * Pure and without memory: a hold is never set or cleared, it follows from what is known now.
  */
-#include "core/mclag.h"
+#include "core/leg.h"
 
 bool leg_carries(const struct leg *leg)
 {
@@ -56,14 +56,21 @@ static bool held_without_peer_link(const struct mclags *ms, const struct leg *le
 	return p->peer_link == PEER_LINK_LOST || (p->peer_link == PEER_LINK_DOUBTFUL && !leg_carries(leg));
 }
 
+/* While there is no session the peer's leg stays as it was told: it isolates what we last said to be open, and a
+ * leg that it said to be closed it cannot open. */
+static bool harmless(const struct leg *leg)
+{
+	return (leg->told_valid && leg_may_carry(leg->told.phase)) || (leg->peer_known && !leg->peer_open);
+}
+
 /* Who must confirm isolation before this leg may carry data? */
 static bool needs_grant(const struct mclags *ms, const struct leg *leg)
 {
 	switch (ms->pair.verdict) {
 	case VERDICT_UNKNOWN:
 		return true;
-	case VERDICT_ALIVE: /* without a session nobody grants; the peer link is closed for data until one is there */
-		return !ms->pair.unattended || ms->peer_link_open;
+	case VERDICT_ALIVE: /* without a session nobody grants */
+		return !ms->pair.unattended || (ms->peer_link_open && !harmless(leg));
 	case VERDICT_RESTARTING:
 		return !leg->peer_known || leg->peer_open;
 	case VERDICT_SILENT: /* its dataplane lives on: safe only while its leg carries nothing, or no host uses it */

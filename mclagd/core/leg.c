@@ -136,11 +136,12 @@ void leg_opening(struct mclags *ms, struct step *s, struct leg *leg, enum reason
 	step_gate(s, ACTION_FORWARD, leg_place(leg), true);
 }
 
-/* Nobody has to grant. A silent peer may be as alive as we are, and think the same of us: while the peer link
- * carries data, our leg is isolated on our side before it opens, so that two such legs make no loop. */
+/* Nobody can grant. A peer that is silent, restarts or has no session may be as alive as we are, and think the
+ * same of us: while the peer link carries data, our leg is isolated on our side before it opens, so that two such
+ * legs make no loop. */
 static void leg_open_alone(struct mclags *ms, struct step *s, struct leg *leg)
 {
-	if (ms->pair.verdict == VERDICT_SILENT && ms->peer_link_open && (!leg->isolated || leg->isolating)) {
+	if (ms->peer_link_open && (!leg->isolated || leg->isolating)) {
 		leg->unwitnessed = true;
 		leg_isolate(s, leg);
 		return;

@@ -128,11 +128,12 @@ static void evaluate(struct liveness *l, struct step *s)
 		liveness_enter(l, s, verdict, evidence);
 		break;
 	case VERDICT_RESTARTING:
-		if (!l->carrier) {
+		if (!l->carrier && l->carrier_changed.ms >= l->since.ms) {
 			liveness_enter(l, s, VERDICT_GONE,
 				       "the peer was restarting and the peer link's carrier fell");
 		} else if (msec_reached(s->now, l->goodbye_until)) {
-			liveness_enter(l, s, VERDICT_SILENT,
+			/* Without the peer link its dataplane may serve the hosts, or be gone: no proof. */
+			liveness_enter(l, s, l->carrier ? VERDICT_SILENT : VERDICT_SPLIT,
 				       "the peer did not come back in the time it gave");
 		}
 		break;
@@ -236,6 +237,8 @@ void liveness_heard(struct liveness *l, struct step *s, const struct heard_event
 	if (e->path < 0 || (size_t)e->path >= l->path_count)
 		return;
 	if (e->beacon.goodbye != REASON_NONE) {
+		if (heard_any(l) && l->boot_id != 0 && e->boot_id != l->boot_id)
+			return; /* held up on its way: who said it is back already, as another run */
 		struct goodbye g = {.reason = e->beacon.goodbye, .seconds = e->beacon.seconds};
 
 		liveness_goodbye(l, s, &g, e->boot_id);

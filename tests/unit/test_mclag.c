@@ -494,6 +494,31 @@ static void isolated_secondary_keeps_what_the_peer_does_not_have(void **state)
 	end(&f);
 }
 
+/* The session is lost for good while the peer is heard, and the leg flaps: what the peer isolates may open. */
+static void leg_returns_without_a_session(void **state)
+{
+	struct fixture f;
+	struct pair lost = healthy;
+
+	(void)state;
+	reach(&f, LEG_FORWARDING);
+	mclags_session_start(&f.ms, &f.s);
+	peer_leg(&f, LEG_FORWARDING);
+	mclags_peer_complete(&f.ms, &f.s);
+	done(&f, true, true, true);
+	grant(&f, true);
+	assert_true(f.ms.peer_link_open);
+	lost.greeted = lost.synced = false;
+	pair_is(&f, lost);
+	carrier(&f, false);
+	carrier(&f, true);
+	assert_int_equal(the_leg(&f)->phase, LEG_HELD);
+	lost.late = lost.unattended = true;
+	pair_is(&f, lost);
+	assert_int_equal(the_leg(&f)->phase, LEG_OPENING);
+	end(&f);
+}
+
 static void resumed_leg_is_not_touched(void **state)
 {
 	struct fixture f;
@@ -528,6 +553,7 @@ int main(void)
 	    cmocka_unit_test(silent_peer_keeps_its_isolation),
 	    cmocka_unit_test(isolated_secondary_serves_a_host_nobody_else_serves),
 	    cmocka_unit_test(isolated_secondary_keeps_what_the_peer_does_not_have),
+	    cmocka_unit_test(leg_returns_without_a_session),
 	    cmocka_unit_test(resumed_leg_is_not_touched),
 	};
 

@@ -52,7 +52,7 @@ static void on_end(struct netlink_dump_handler *h, int status, const char *text)
 	strncpy(EAR(h, dumping)->text, text, sizeof(EAR(h, dumping)->text) - 1);
 }
 
-static const struct ear deaf = {.listening = {on_message, on_overrun},
+static const struct ear deaf = {.listening = {.message = on_message, .overrun = on_overrun},
 				.dumping = {on_begin, on_dumped, on_end}};
 
 /* A request of links; of AF_BRIDGE it is one with a filter the kernel refuses (strict checking). */

@@ -33,7 +33,7 @@ static void who_does_not_hear_us_proves_nothing(void **state)
 	struct heard_event e = words_heard(0, &h);
 	(void)state;
 	assert_false(e.hears_us);
-	assert_true(INT64_C(0) - e.echo_ms < -INT64_C(1000) * 365 * 86400 * 1000);
+	assert_true(INT64_C(0) - e.echo_ms < -INT64_C(10) * 365 * 86400 * 1000);
 }
 
 static void the_end_of_a_session_has_a_reason(void **state)
