@@ -1,38 +1,51 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The lock is an abstract AF_UNIX name (unix(7)): it belongs to the network namespace as what it protects
- * does, and leaves nothing behind that could be stale. It is bound and never listened on, so nobody can talk
- * to it.
+ * The lock is flock(2) on a file named after the network namespace, since what it protects is the namespace's. The file is
+ * in a directory that only root may write, so nobody else can hold it; the lock itself ends with its process,
+ * and a file that is left behind means nothing.
  */
 #include "mclagd/lock.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME "mclagd"
+#define DIRECTORY "/run/mclagd"
+#define NAMESPACE "/proc/self/ns/net"
 
 int lock_take(int *lock, char *why, size_t size)
 {
-	const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0" NAME};
-	const socklen_t length = offsetof(struct sockaddr_un, sun_path) + sizeof(NAME);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, length) == 0) {
+	char path[sizeof(DIRECTORY) + 32];
+	struct stat netns;
+	int error;
+	if (stat(NAMESPACE, &netns)) {
+		error = errno;
+		snprintf(why, size, NAMESPACE ": %s", strerror(error));
+		return -error;
+	}
+	snprintf(path, sizeof(path), DIRECTORY "/lock-%" PRIuMAX, (uintmax_t)netns.st_ino);
+	(void)mkdir(DIRECTORY, 0750); /* or it is there; else open() says what is wrong */
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		*lock = fd;
 		return 0;
 	}
-	int error = errno;
+	error = errno;
 	if (fd >= 0)
 		close(fd);
-	if (error == EADDRINUSE)
+	if (error == EWOULDBLOCK) {
 		snprintf(why, size,
 			 "another mclagd works in this network namespace: stop it first (systemctl stop "
-			 "mclagd, or end the process that `ss -xap | grep @" NAME "` shows)");
-	else
-		snprintf(why, size, "@" NAME ": %s", strerror(error));
+			 "mclagd, or end the process that `fuser %s` shows)",
+			 path);
+		return -EADDRINUSE;
+	}
+	snprintf(why, size, "%s: %s", path, strerror(error));
 	return -error;
 }
 

@@ -249,10 +249,10 @@ static void only_one(void **state)
 	start(&r, (char *const[]){dash_c, r.config, NULL});
 	lab_until(NULL, forwards("p1")); /* alone after 5 s */
 	assert_int_equal(run(&other, "-c", other.config, NULL), 1);
-	assert_string_equal(other.text,
-			    "mclagd: error: daemon: cannot start: lock: another mclagd works in this network "
-			    "namespace: stop it first (systemctl stop mclagd, or end the process that "
-			    "`ss -xap | grep @mclagd` shows)\n");
+	assert_non_null(strstr(other.text,
+			       "mclagd: error: daemon: cannot start: lock: another mclagd works in "
+			       "this network namespace: stop it first (systemctl stop mclagd, or end "
+			       "the process that `fuser /run/mclagd/lock-"));
 	assert_int_equal(run(&other, "--close-gates", "-c", other.config), 1);
 	assert_non_null(strstr(other.text, "mclagd: cannot close the gates: another mclagd works in this"));
 	assert_true(forwards("p1"));
