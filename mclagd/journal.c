@@ -113,9 +113,13 @@ static void push(struct journal *j)
 		return;
 	}
 	j->sent += n > 0 ? (size_t)n : 0;
-	if (j->sent == j->pending.size)
-		j->pending.size = j->sent = 0;
-	else if (j->pending.size - j->sent > BACKLOG_MAX)
+	if (j->sent * 2 >=
+	    j->pending.size) { /* what has left makes room, or a writer a little behind costs ever more */
+		memmove(j->pending.data, j->pending.data + j->sent, j->pending.size - j->sent);
+		j->pending.size -= j->sent;
+		j->sent = 0;
+	}
+	if (j->pending.size - j->sent > BACKLOG_MAX)
 		end(j, "the journal is written too slowly");
 }
 

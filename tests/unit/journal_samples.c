@@ -115,8 +115,8 @@ static struct event heard(int path)
 	    .kind = EVENT_HEARD,
 	    .heard = {.path = path,
 		      .boot_id = 99,
-		      .hears_us = true,
-		      .echo_ms = 12,
+		      .hears_us = path == 0,
+		      .echo_ms = path == 0 ? 12 : INT64_C(1) << 40, /* words.h: no echo */
 		      .beacon = {.domain = 5, .epoch = 4, .role = ROLE_PRIMARY, .carrying = true}}};
 }
 
