@@ -27,7 +27,6 @@
 #define DEADLINE_MS    20000
 #define GREETING_LIMIT 4000
 #define FRAME_LIMIT    200000
-#define LOOP_MS        5 /* libevent counts from the start of its turn, which may lie a little back */
 #define GARBAGE        "GET / HTTP/1.1\r\nHost: leaf\r\n\r\n"
 
 enum { PEER_LINK, MGMT, PATHS }; /* over IPv4 and IPv6, so that everything runs over both */

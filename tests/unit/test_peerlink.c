@@ -214,10 +214,9 @@ static void an_unreachable_peer_is_tried_with_growing_waits(void **state)
 		 "connect 127.0.0.2 port %u over peer link: Connection refused; next try in 0.", port);
 	if (strncmp(why, expected, strlen(expected)) != 0)
 		fail_msg("'%s' is not '%s'", why, expected);
-	/* at least half of 20, 40, 80, 100, 100 */
-	static const int64_t least[] = {10, 20, 40, 50, 50};
-	for (int i = 0; i < 5; i++)
-		assert_true(one.refused_at[i + 1] - one.refused_at[i] >= least[i] - LOOP_MS);
+	/* At least half of 20, 40, 80, 100, 100: 170 together, were libevent's clock not a turn of the loop behind.
+	 * Waits that do not grow come to 100 at the most. */
+	assert_true(one.refused_at[5] - one.refused_at[0] > 100);
 	/* once the peer is heard there is no waiting, and the back-off is small again after it is accepted */
 	start_plain(&two, 2);
 	uint64_t dialled = peerlink_counters(one.p)->dialled;
@@ -371,10 +370,9 @@ static void a_goodbye_to_a_peer_that_does_not_read_ends_in_time(void **state)
 	r.deaf = true;
 	while (peerlink_send(two.p, frame, sizeof(frame)) >= 0)
 		event_base_loop(base, EVLOOP_NONBLOCK);
-	int64_t began = now_ms();
 	CALL(&two, peerlink_close(two.p, "too slow"));
+	assert_true(two.up); /* it lingers */
 	UNTIL(!two.up);
-	assert_true(now_ms() - began >= 50 - LOOP_MS);
 	assert_int_equal(two.reason, PEERLINK_CLOSED_HERE);
 	assert_string_equal(two.text, "too slow");
 	raw_close(&r);

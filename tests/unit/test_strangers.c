@@ -182,14 +182,12 @@ static void whoever_is_not_accepted_in_time_is_dropped(void **state)
 	config.greeting_ms = 100;
 	start(&two, config);
 	two.accept_all = false;
-	int64_t began = now_ms();
 	struct raw silent = raw_connect("127.0.0.9"), half = raw_connect("127.0.0.9");
 	raw_bytes(&half, "\x16\x03\x01\x00\x50\x01\x00\x00\x4c\x03\x03", 11);
 	struct raw peer = raw_tls("127.0.0.1", tls_of[1]);
 	PUMP_UNTIL(&peer, two.up);
 	raw_frame(&peer, "not a Hello");
 	PUMP_UNTIL(&peer, !two.up && two.refused == 2);
-	assert_true(now_ms() - began >= 100 - LOOP_MS);
 	assert_int_equal(peerlink_counters(two.p)->ended[PEERLINK_TIMEOUT], 3);
 	assert_string_equal(two.trace, "+0 not a Hello -TIMEOUT");
 	/* one that is accepted stays: it outlives another that came after it and is not */
