@@ -146,7 +146,6 @@ int mac_parse(const char *text, struct mac *m);
 	X(REASON_PEER_ALONE, "peer_alone", "the peer never appeared")                                        \
 	X(REASON_SPLIT, "split", "contact lost without proof of death")                                      \
 	X(REASON_PATH_LOST, "path_lost", "keepalives stopped on the path")                                   \
-	X(REASON_PATH_MOVED, "path_moved", "a better path is used now")                                      \
 	X(REASON_TRANSPORT, "transport", "the TCP or TLS connection broke")                                  \
 	X(REASON_REPLACED, "replaced", "the peer opened a newer session")                                    \
 	X(REASON_TIMEOUT, "timeout", "nothing was received in time")                                         \
@@ -155,7 +154,6 @@ int mac_parse(const char *text, struct mac *m);
 	X(REASON_DOMAIN, "domain", "the peer belongs to another domain")                                     \
 	X(REASON_NODE, "node", "both nodes have the same node number")                                       \
 	X(REASON_SYSTEM_ID, "system_id", "system MAC or system priority differ")                             \
-	X(REASON_LIMIT, "limit", "the peer exceeded an entry limit")                                         \
 	X(REASON_CARRIER, "carrier", "the carrier was lost")                                                 \
 	X(REASON_LACP, "lacp", "the LACP partner is lost")                                                   \
 	X(REASON_GRANTED, "granted", "the peer granted the leg")                                             \

@@ -205,7 +205,6 @@ static void stop(struct domain *d, struct step *s)
 		step_send(s, &m);
 	}
 	session_close(&d->session, s, d->stopping);
-	tell_beacon(d, s, false); /* on the paths that have no session */
 	step_action(s, ACTION_STOPPED);
 }
 
@@ -286,7 +285,7 @@ static void conclude(struct domain *d, struct step *s, enum verdict before)
 		mclags_pair(&d->legs, s, &pair);
 		end_session(d, s);
 	}
-	tell_beacon(d, s, false);
+	tell_beacon(d, s, false); /* when stopped: the goodbye on the paths that have no session */
 	replica_pump(&d->macs, s, &d->room);
 	if (d->legs.unsaved || d->liveness.verdict != before) /* last: nobody waits for it */
 		step_action(s, ACTION_SAVE);

@@ -13,21 +13,14 @@
 #include "core/leg.h"
 #include "core/memory.h"
 
+static int compare_id(const void *id, const void *leg)
+{
+	return (int)*(const uint16_t *)id - (int)((const struct leg *)leg)->id;
+}
+
 static struct leg *find(const struct mclags *ms, uint16_t id)
 {
-	size_t low = 0, high = ms->count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (ms->legs[middle].id == id)
-			return &ms->legs[middle];
-		if (ms->legs[middle].id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	return bsearch(&id, ms->legs, ms->count, sizeof *ms->legs, compare_id);
 }
 
 /* --- isolation and the peer link -------------------------------------------------------------------- */

@@ -52,21 +52,14 @@ void replica_start(struct replica *r, struct step *s)
 	r->adopting_until = msec_after(s->now, r->grace_ms);
 }
 
+static int compare_mclag(const void *mclag, const void *leg)
+{
+	return (int)*(const uint16_t *)mclag - (int)((const struct replica_leg *)leg)->mclag;
+}
+
 static struct replica_leg *leg_of(const struct replica *r, uint16_t mclag)
 {
-	size_t low = 0, high = r->leg_count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (r->legs[middle].mclag == mclag)
-			return &r->legs[middle];
-		if (r->legs[middle].mclag < mclag)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	return bsearch(&mclag, r->legs, r->leg_count, sizeof *r->legs, compare_mclag);
 }
 
 static void walk_all(struct replica *r)
